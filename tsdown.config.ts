@@ -1,0 +1,28 @@
+import { defineConfig } from 'tsdown'
+
+export default defineConfig([
+  {
+    entry: {
+      index: 'src/index.ts',
+      'cli/main': 'src/cli/main.ts',
+      'engine/node/host-process': 'src/engine/node/host-process.ts',
+    },
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    dts: true,
+    clean: true,
+    sourcemap: true,
+    fixedExtension: false,
+  },
+  {
+    entry: { web: 'src/web.ts' },
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    dts: true,
+    clean: false,
+    sourcemap: true,
+    fixedExtension: false,
+  },
+])
