@@ -27,7 +27,8 @@ function editDistance(a: string, b: string): number {
 
 /** Throws the signal's reason when it is aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw signal.reason instanceof Error ? signal.reason : new DiopterError('The work was cancelled.')
+  if (signal?.aborted)
+    throw signal.reason instanceof Error ? signal.reason : new DiopterError('The work was cancelled.')
 }
 
 /** What long work reports: `done` of `total` units, with an optional sentence and the remaining seconds when known. */
