@@ -35,14 +35,16 @@ export function allocate(dtype: DType, size: number): TypedArray {
   }
 }
 
-/** The array that ONNX Runtime and Diopter use for `dtype`, filled from plain numbers. */
+/** The array that ONNX Runtime and Diopter use for `dtype`, filled from plain numbers. Throws for a fraction in an integer dtype. */
 export function typedArrayFrom(dtype: DType, values: ArrayLike<number | bigint | boolean>): TypedArray {
   const array = allocate(dtype, values.length)
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
+    if ((dtype === 'int32' || dtype === 'int64') && !Number.isInteger(Number(value)))
+      throw new DiopterError(`${value} is not an ${dtype}; cast the tensor to a float dtype first.`)
     if (array instanceof BigInt64Array) array[i] = BigInt(value)
     else if (dtype === 'float16') array[i] = toHalfBits(Number(value))
-    else array[i] = Number(value)
+    else array[i] = dtype === 'bool' ? Number(Boolean(value)) : Number(value)
   }
   return array
 }
@@ -60,28 +62,19 @@ export function dtypeOf(array: TypedArray): DType {
   )
 }
 
-const scratch = new DataView(new ArrayBuffer(4))
+const scratch = new DataView(new ArrayBuffer(8))
 
 /** The IEEE half-precision bits nearest to `value` (ties to even). */
 export function toHalfBits(value: number): number {
-  scratch.setFloat32(0, value)
-  const bits = scratch.getUint32(0)
-  const sign = (bits >>> 16) & 0x8000
-  const exponent = (bits >>> 23) & 0xff
-  const mantissa = bits & 0x7fffff
-  if (exponent === 0xff) return sign | 0x7c00 | (mantissa ? 0x200 : 0)
-  const unbiased = exponent - 127
-  if (unbiased > 15) return sign | 0x7c00
-  if (unbiased < -25) return sign
-  // Subnormal halves lose one more bit of the mantissa for every step below 2^-14.
-  const shift = unbiased < -14 ? 13 + (-14 - unbiased) : 13
-  const significand = unbiased < -14 ? mantissa | 0x800000 : mantissa
-  const base = unbiased < -14 ? 0 : (unbiased + 15) << 10
-  const kept = significand >>> shift
-  const rest = significand & ((1 << shift) - 1)
-  const half = 1 << (shift - 1)
-  const roundUp = rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0
-  return sign | (base + kept + roundUp)
+  scratch.setFloat64(0, value)
+  const high = scratch.getUint32(0)
+  const sign = (high >>> 16) & 0x8000
+  if (Number.isNaN(value)) return sign | 0x7e00
+  const exponent = Math.max(((high >>> 20) & 0x7ff) - 1023, -14) // at -14 the subnormal halves begin
+  if (exponent > 15) return sign | 0x7c00
+  // A double near 2^52 holds only integers: adding and taking away 2^52 rounds, ties to even.
+  const significand = Math.abs(value) * 2 ** (10 - exponent) + 2 ** 52 - 2 ** 52
+  return sign | ((exponent + 14) * 1024 + significand) // a significand of 2048 carries into the exponent, up to infinity
 }
 
 /** The number that half-precision `bits` stand for. */

@@ -101,6 +101,10 @@ export class Region {
   set(value: Operand): Tensor {
     const region = this.get()
     const replacement = typeof value === 'number' ? tensor([value], [], region.dtype) : value
+    if (replacement.dtype !== region.dtype)
+      throw new DiopterError(
+        `at().set: the tensor is ${region.dtype}, the new values are ${replacement.dtype}; cast them.`,
+      )
     return writeRegion(this.whole, select(this.whole, this.index), 0, replacement.broadcast(...region.shape))
   }
   /** The region replaced by `change(region)`. */

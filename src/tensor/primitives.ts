@@ -133,7 +133,7 @@ const table = {
   reshape: {
     infer: ([x], a, name) => {
       const shape = attributeList(a, 'shape')
-      if (sizeOf(shape) !== sizeOf(x!.shape)) {
+      if (sizeOf(shape) !== sizeOf(x!.shape) || shape.some((n) => n < 0)) {
         fail(
           name,
           `${formatShape(x!.shape)} has ${sizeOf(x!.shape)} elements and ${formatShape(shape)} has ${sizeOf(shape)}.`,
@@ -175,8 +175,11 @@ const table = {
   },
   pad: {
     // attributes: low, high per axis, value
-    infer: ([x], a) => {
+    infer: ([x], a, name) => {
       const [low, high] = [attributeList(a, 'low'), attributeList(a, 'high')]
+      const rank = x!.shape.length
+      if (low.length !== rank || high.length !== rank || [...low, ...high].some((n) => !(n >= 0)))
+        fail(name, `[${low}] before and [${high}] after do not fit the ${rank} axes of ${formatShape(x!.shape)}.`)
       return { shape: x!.shape.map((n, i) => n + low[i]! + high[i]!), dtype: x!.dtype }
     },
   },
@@ -185,7 +188,10 @@ const table = {
       const axis = attributeNumber(a, 'axis')
       const first = inputs[0]!
       for (const { shape } of inputs) {
-        if (!sameShape(replaceAxis(shape, axis, 0), replaceAxis(first.shape, axis, 0))) {
+        if (
+          shape.length !== first.shape.length ||
+          !sameShape(replaceAxis(shape, axis, 0), replaceAxis(first.shape, axis, 0))
+        ) {
           fail(name, `shapes ${inputs.map((i) => formatShape(i.shape)).join(', ')} differ outside axis ${axis}.`)
         }
       }

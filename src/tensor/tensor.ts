@@ -1,5 +1,5 @@
 import { DiopterError } from '../errors/index.ts'
-import { type DType, isFloat, type TypedArray, typedArrayFrom } from './dtype.ts'
+import { type DType, dtypeOf, isFloat, type TypedArray, typedArrayFrom } from './dtype.ts'
 import { type AxisIndex, Region, readRegion } from './indexing.ts'
 import { type Attributes, type PrimitiveName, primitives } from './primitives.ts'
 import { formatShape, normalizeAxis, type Shape, sameShape, sizeOf } from './shape.ts'
@@ -191,7 +191,7 @@ export class Tensor {
   }
   /** An axis of size 1 inserted before `axis`. */
   unsqueeze(axis: number): Tensor {
-    const at = axis < 0 ? axis + this.rank + 1 : axis
+    const at = normalizeAxis(axis, this.rank + 1, 'unsqueeze')
     return this.reshape(...this.shape.slice(0, at), 1, ...this.shape.slice(at))
   }
   /** Without the given axis of size 1. */
@@ -237,6 +237,7 @@ export class Tensor {
     return this.reduce('reduce_sum', axes, keepdims)
   }
   mean(axes?: number | readonly number[], keepdims = false): Tensor {
+    if (!isFloat(this.dtype)) throw new DiopterError(`mean: needs a float tensor, got ${this.dtype}; cast it first.`)
     const sum = this.sum(axes, keepdims)
     return sum.mul(constant(sum.size / this.size, this.dtype))
   }
@@ -292,7 +293,8 @@ export class Tensor {
   }
   /** This int tensor's slices of `updates` added into zeros with `size` on `axis`: the transpose of `gather`. */
   scatterAdd(updates: Tensor, size: number, axis = 0): Tensor {
-    return apply('scatter_add', [this, updates], { axis, size })
+    const resultRank = updates.rank - this.rank + 1
+    return apply('scatter_add', [this, updates], { axis: normalizeAxis(axis, resultRank, 'scatterAdd'), size })
   }
   /** [..., m, k] times [..., k, n]. */
   matmul(other: Tensor): Tensor {
@@ -306,6 +308,8 @@ export class Tensor {
   ): Tensor {
     const list = axes === undefined ? this.shape.map((_, i) => i) : typeof axes === 'number' ? [axes] : axes
     const normalized = list.map((axis) => normalizeAxis(axis, this.rank, op)).sort((a, b) => a - b)
+    if (new Set(normalized).size !== normalized.length)
+      throw new DiopterError(`${op}: axes [${list.join(', ')}] name one axis twice.`)
     return normalized.length === 0 ? this : apply(op, [this], { axes: normalized, keepdims })
   }
 
@@ -326,7 +330,8 @@ export function input(name: string, shape: Shape, dtype: DType = 'float32'): Ten
 
 /**
  * A tensor of known values, lifted to a graph input: the same graph with other values does not recompile.
- * `values` is a typed array (kept, not copied) or plain numbers; `shape` defaults to one axis; `dtype` to float32.
+ * `values` is a typed array (kept, not copied; it sets the dtype) or plain numbers, float32 unless `dtype` says otherwise;
+ * `shape` defaults to one axis. Throws when the values do not fill the shape or the typed array is not of `dtype`.
  */
 export function tensor(
   values: TypedArray | readonly (number | bigint | boolean)[],
@@ -335,18 +340,13 @@ export function tensor(
 ): Tensor {
   if (sizeOf(shape) !== values.length)
     throw new DiopterError(`tensor: ${values.length} values do not fill the shape ${formatShape(shape)}.`)
-  const type = dtype ?? defaultDtype(values)
-  const array = Array.isArray(values) ? typedArrayFrom(type, values) : (values as TypedArray)
+  const array = ArrayBuffer.isView(values) ? values : typedArrayFrom(dtype ?? 'float32', values)
+  const type = dtypeOf(array)
+  if (dtype !== undefined && dtype !== type)
+    throw new DiopterError(
+      `tensor: ${dtype} was asked for, the typed array holds ${type}; leave the dtype out and cast.`,
+    )
   return new Tensor('input', [], { name: '', shape, dtype: type }, array)
-}
-
-function defaultDtype(values: TypedArray | readonly (number | bigint | boolean)[]): DType {
-  if (values instanceof Float64Array) return 'float64'
-  if (values instanceof Int32Array) return 'int32'
-  if (values instanceof BigInt64Array) return 'int64'
-  if (values instanceof Uint8Array) return 'bool'
-  if (values instanceof Uint16Array) return 'float16'
-  return 'float32'
 }
 
 /** A scalar that is part of the graph's structure (an epsilon, a 1/sqrt(d)): it may be folded, and another value is another graph. */
