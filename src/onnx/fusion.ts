@@ -84,7 +84,7 @@ function ones(builder: GraphBuilder, { x }: Norm): string {
 
 function fuseNorm(t: Tensor, plan: Map<Tensor, Fused>): void {
   const norm = matchNorm(t)
-  if (!norm || norm.x.dtype !== 'float32') return
+  if (norm?.x.dtype !== 'float32') return
   const scale = t.inputs[1]!
   plan.set(t, { inputs: [norm.x], emit: (builder, [x]) => emitNorm(builder, norm, x!, ones(builder, norm)).normalized })
   plan.set(scale, {

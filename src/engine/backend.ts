@@ -1,0 +1,56 @@
+import type { DType, Shape, TypedArray } from '../tensor/index.ts'
+
+/** Values with their type: what goes into a run and comes out of it. */
+export interface TensorValue {
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly data: TypedArray
+}
+
+/** Values that a backend keeps for many runs (weights): handed over once, named by this handle afterwards. */
+export interface StoredTensor {
+  readonly dtype: DType
+  readonly shape: Shape
+  /** Bytes held. */
+  readonly bytes: number
+}
+
+/** Something that executes ONNX models: ONNX Runtime in this process, in a child process, or in a browser. */
+export interface Backend {
+  /** For messages and results, for example `onnxruntime-node cpu`. */
+  readonly name: string
+  /** Whether a run computes on the caller's thread and so blocks its event loop. */
+  readonly blocking: boolean
+  /** Whether inputs are copied at every run, so that weights are better resident at once (WASM). */
+  readonly copiesInputs: boolean
+  store(value: TensorValue): Promise<StoredTensor>
+  /** The values of a stored tensor; the backend's own array where it lies in this process. */
+  read(stored: StoredTensor): Promise<TensorValue>
+  release(stored: StoredTensor): Promise<void>
+  createSession(model: Uint8Array, options: SessionOptions): Promise<BackendSession>
+  /** Gives everything back. A run in progress is stopped only by a backend that can (the child process). */
+  dispose(): Promise<void>
+}
+
+export interface SessionOptions {
+  /** Values of the model's external initializers, by port name. */
+  readonly residents: Readonly<Record<string, StoredTensor>>
+  /** `quick` optimises little: for graphs that run once. */
+  readonly optimisation: 'quick' | 'full'
+}
+
+/** A compiled model. */
+export interface BackendSession {
+  /** Runs once; `outputs` gives shape and dtype of every output port. */
+  run(
+    feeds: Readonly<Record<string, TensorValue | StoredTensor>>,
+    outputs: Readonly<Record<string, { readonly dtype: DType; readonly shape: Shape }>>,
+    signal?: AbortSignal,
+  ): Promise<Record<string, TypedArray>>
+  release(): Promise<void>
+}
+
+/** Whether a feed is a handle rather than values. */
+export function isStored(value: TensorValue | StoredTensor): value is StoredTensor {
+  return !('data' in value)
+}

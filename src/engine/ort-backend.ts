@@ -1,0 +1,136 @@
+import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
+import { DiopterError } from '../errors/index.ts'
+import { allocate, type DType, type Shape, sizeOf, type TypedArray } from '../tensor/index.ts'
+import {
+  type Backend,
+  type BackendSession,
+  isStored,
+  type SessionOptions,
+  type StoredTensor,
+  type TensorValue,
+} from './backend.ts'
+
+/** The part of onnxruntime-node and onnxruntime-web that is used. */
+export interface OrtModule {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>
+  }
+  readonly Tensor: TensorConstructor
+}
+
+export interface OrtBackendOptions {
+  readonly ort: OrtModule
+  readonly name: string
+  readonly blocking: boolean
+  readonly copiesInputs: boolean
+  readonly sessionOptions: InferenceSession.SessionOptions
+  /** Whether output arrays may be given to a run (saves a copy of every output). */
+  readonly preallocatedOutputs: boolean
+}
+
+/** ONNX Runtime in this process, in Node or in a browser. */
+export class OrtBackend implements Backend {
+  readonly name: string
+  readonly blocking: boolean
+  readonly copiesInputs: boolean
+  private readonly options: OrtBackendOptions
+  private readonly stored = new Set<StoredTensor>()
+  private readonly sessions = new Set<BackendSession>()
+
+  constructor(options: OrtBackendOptions) {
+    this.options = options
+    this.name = options.name
+    this.blocking = options.blocking
+    this.copiesInputs = options.copiesInputs
+  }
+
+  async store(value: TensorValue): Promise<StoredTensor> {
+    const handle = new StoredHandle(this.toOrt(value), value)
+    this.stored.add(handle)
+    return handle
+  }
+
+  async read(stored: StoredTensor): Promise<TensorValue> {
+    return this.own(stored).value
+  }
+
+  async release(stored: StoredTensor): Promise<void> {
+    this.stored.delete(this.own(stored))
+  }
+
+  async createSession(model: Uint8Array, { residents, optimisation }: SessionOptions): Promise<BackendSession> {
+    const externalData = Object.entries(residents).map(([path, handle]) => {
+      const { data } = this.own(handle).value
+      return { path, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
+    })
+    const options: InferenceSession.SessionOptions = {
+      ...this.options.sessionOptions,
+      graphOptimizationLevel: optimisation === 'quick' ? 'basic' : 'all',
+      ...(externalData.length > 0 ? { externalData } : {}),
+    }
+    const session = await this.options.ort.InferenceSession.create(model, options)
+    const wrapped: BackendSession = {
+      run: async (feeds, outputs) => {
+        const ortFeeds: Record<string, OrtTensor> = {}
+        for (const name in feeds) {
+          const value = feeds[name]!
+          ortFeeds[name] = isStored(value) ? this.own(value).tensor : this.toOrt(value)
+        }
+        if (!this.options.preallocatedOutputs) return results(await session.run(ortFeeds, Object.keys(outputs)))
+        const fetches: Record<string, OrtTensor> = {}
+        for (const name in outputs) {
+          const { dtype, shape } = outputs[name]!
+          // An output given beforehand is written in place; a returned one is copied into fresh memory (0.65 ms per MB).
+          fetches[name] = this.toOrt({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
+        }
+        return results(await session.run(ortFeeds, fetches))
+      },
+      release: async () => {
+        if (this.sessions.delete(wrapped)) await session.release()
+      },
+    }
+    this.sessions.add(wrapped)
+    return wrapped
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all([...this.sessions].map((session) => session.release()))
+    this.stored.clear()
+  }
+
+  private own(stored: StoredTensor): StoredHandle {
+    if (!(stored instanceof StoredHandle) || !this.stored.has(stored)) {
+      throw new DiopterError(
+        `A stored tensor [${stored.shape.join(', ')}] was used that ${this.name} does not hold; it was released, or belongs to another backend.`,
+      )
+    }
+    return stored
+  }
+
+  private toOrt({ dtype, shape, data }: TensorValue): OrtTensor {
+    return new this.options.ort.Tensor(dtype, data as never, shape)
+  }
+}
+
+class StoredHandle implements StoredTensor {
+  readonly tensor: OrtTensor
+  readonly value: TensorValue
+
+  constructor(tensor: OrtTensor, value: TensorValue) {
+    this.tensor = tensor
+    this.value = value
+  }
+  get dtype(): DType {
+    return this.value.dtype
+  }
+  get shape(): Shape {
+    return this.value.shape
+  }
+  get bytes(): number {
+    return this.value.data.byteLength
+  }
+}
+
+function results(tensors: Readonly<Record<string, OrtTensor>>): Record<string, TypedArray> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, t.data as TypedArray]))
+}
