@@ -16,16 +16,19 @@ export function importViolations(files, rules) {
     if (rank < 0) violations.push(`${path}: room '${room}' is not in scripts/rooms.json`)
     const mayUseNode = rules.nodeOnly.some((prefix) => path.startsWith(`${prefix}/`))
     for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
-      if (fileName.startsWith('node:') && !mayUseNode) violations.push(`${path}: imports ${fileName} outside a node adapter`)
+      if (fileName.startsWith('node:') && !mayUseNode)
+        violations.push(`${path}: imports ${fileName} outside a node adapter`)
       if (!fileName.startsWith('.')) continue
       const target = join(dirname(path), fileName)
       const targetRoom = target.split('/')[0]
       const targetRank = rules.order.indexOf(targetRoom)
       if (targetRank < 0) violations.push(`${path}: imports '${target}', which is in no room`)
       else if (targetRank > rank) violations.push(`${path}: ${room} imports ${targetRoom}, a room below it`)
-      if (rules.never.some(([from, to]) => from === room && to === targetRoom)) violations.push(`${path}: ${room} must never import ${targetRoom}`)
+      if (rules.never.some(([from, to]) => from === room && to === targetRoom))
+        violations.push(`${path}: ${room} must never import ${targetRoom}`)
       const intoNode = rules.nodeOnly.some((prefix) => target.startsWith(`${prefix}/`))
-      if (intoNode && !mayUseNode) violations.push(`${path}: imports the node adapter ${target} statically; entry points wire adapters`)
+      if (intoNode && !mayUseNode)
+        violations.push(`${path}: imports the node adapter ${target} statically; entry points wire adapters`)
     }
   }
   return violations
@@ -42,6 +45,8 @@ if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.ur
   const rules = JSON.parse(readFileSync(join(root, 'scripts/rooms.json'), 'utf8'))
   const violations = importViolations(sourceFiles(), rules)
   for (const violation of violations) console.error(violation)
-  console.log(`imports: ${sourceFiles().length} files, ${violations.length} violations (${relative(process.cwd(), root) || '.'})`)
+  console.log(
+    `imports: ${sourceFiles().length} files, ${violations.length} violations (${relative(process.cwd(), root) || '.'})`,
+  )
   process.exitCode = violations.length > 0 ? 1 : 0
 }

@@ -2,6 +2,7 @@ import { DiopterError, throwIfAborted, type WorkOptions } from '../errors/index.
 import { emit, optimise, structuralHash } from '../onnx/index.ts'
 import {
   bytesPerElement,
+  dtypeOf,
   formatShape,
   type Shape,
   sameShape,
@@ -9,14 +10,15 @@ import {
   type Tensor,
   topologicalOrder,
 } from '../tensor/index.ts'
-import type { Backend, BackendSession, StoredTensor, TensorValue } from './backend.ts'
+import { type Backend, isStored, type StoredTensor, type TensorValue } from './backend.ts'
+import { type CachedSession, type CompiledSession, SessionCache } from './session-cache.ts'
 
 /** Where weights live: fed at every run, initializers of the session, or fed first and promoted after a few runs. */
 export type Residency = 'inputs' | 'resident' | 'auto'
 
 export interface EngineOptions {
   readonly backend: Backend
-  /** Sessions beyond this many bytes are released, the least recently used first; 2 GiB by default. */
+  /** Sessions beyond this many bytes are given back, the least recently used first, unless a program holds them; 2 GiB by default. */
   readonly cacheBytes?: number
 }
 
@@ -43,19 +45,6 @@ const RUNS_BEFORE_PROMOTION = 3
 /** Beyond this many rows the packed copy of a resident weight saves under 10 %, and is not worth its memory. */
 const PROMOTION_ROW_LIMIT = 512
 
-interface CachedSession {
-  readonly key: string
-  readonly session: BackendSession
-  readonly bytes: number
-  /** Feed ports with the number of their input node in canonical order. */
-  readonly feeds: readonly { readonly name: string; readonly index: number }[]
-  readonly outputs: readonly string[]
-  runs: number
-  /** Programs that hold it, and runs in progress: only an idle session is released. */
-  users: number
-  active: number
-}
-
 /** A graph that can run: bound to this trace's inputs, backed by a session that graphs of equal structure share. */
 export interface Program {
   /**
@@ -70,21 +59,17 @@ export interface Program {
 /** Compiles traced graphs to sessions, caches these by structure, and runs them. */
 export class Engine {
   readonly backend: Backend
-  private readonly cacheBytes: number
-  /** In order of last use. */
-  private readonly sessions = new Map<string, CachedSession>()
-  private readonly compiling = new Map<string, Promise<CachedSession>>()
+  private readonly sessions: SessionCache
   private counters = { compiles: 0, runs: 0 }
+  private disposed = false
 
   constructor({ backend, cacheBytes = 2 * 1024 ** 3 }: EngineOptions) {
     this.backend = backend
-    this.cacheBytes = cacheBytes
+    this.sessions = new SessionCache(cacheBytes)
   }
 
   get statistics(): EngineStatistics {
-    let sessionBytes = 0
-    for (const { bytes } of this.sessions.values()) sessionBytes += bytes
-    return { ...this.counters, sessions: this.sessions.size, sessionBytes }
+    return { ...this.counters, sessions: this.sessions.size, sessionBytes: this.sessions.bytes }
   }
 
   /** Optimises and compiles the graph under `outputs`; the session itself is made at the first run, or found in the cache. */
@@ -94,14 +79,15 @@ export class Engine {
   ): Program {
     const graph = passes ? optimise(outputs) : outputs
     const inputs = topologicalOrder(graph).filter((t) => t.op === 'input')
-    const named = new Map(inputs.filter((t) => t.value === undefined).map((t) => [t.attributes.name as string, t]))
+    // An input that the passes found to be unneeded may still be fed.
+    const named = new Map(
+      (passes ? topologicalOrder(outputs) : inputs).flatMap((t) =>
+        t.op === 'input' && t.value === undefined ? [[t.attributes.name as string, t] as const] : [],
+      ),
+    )
     for (const [name, t] of named) {
       const weight = weights.get(name)
-      if (weight && !sameShape(weight.shape, t.shape)) {
-        throw new DiopterError(
-          `The weight '${name}' has shape ${formatShape(weight.shape)}; the graph expects ${formatShape(t.shape)}.`,
-        )
-      }
+      if (weight) requireType(`weight '${name}'`, t, weight)
     }
     const hash = `${structuralHash(graph)}${passes ? '' : ' unoptimised'}`
     const fedKey = `${hash} fed`
@@ -115,17 +101,15 @@ export class Engine {
     const held = new Set<CachedSession>()
 
     const acquire = async (): Promise<CachedSession> => {
-      const fed = promotable ? this.sessions.get(fedKey) : undefined
-      const promote = fed !== undefined && fed.runs >= RUNS_BEFORE_PROMOTION
-      const resident = alwaysResident || promote || (promotable && this.sessions.has(residentKey))
-      const cached = await this.session(
-        resident ? residentKey : fedKey,
-        graph,
-        inputs,
-        resident ? weights : new Map(),
-        passes,
+      const fed = promotable ? this.sessions.peek(fedKey) : undefined
+      const isPromoted = promotable && this.sessions.peek(residentKey) !== undefined
+      const promote = !isPromoted && (fed?.runsByWeights.get(residentKey) ?? 0) >= RUNS_BEFORE_PROMOTION
+      const resident = alwaysResident || isPromoted || promote
+      const cached = await this.sessions.get(resident ? residentKey : fedKey, () =>
+        this.create(graph, inputs, resident ? weights : new Map(), passes),
       )
-      if (promote && fed.active === 0) await this.evict(fed)
+      // Another program may go on with the fed session: with other weights, or to feed what is resident here.
+      if (promote && fed?.users === (held.has(fed!) ? 1 : 0)) await this.sessions.evict(fedKey)
       if (!held.has(cached)) {
         held.add(cached)
         cached.users++
@@ -136,32 +120,27 @@ export class Engine {
     return {
       run: async (feeds = {}, { signal } = {}) => {
         throwIfAborted(signal)
-        for (const name in feeds) {
-          if (!named.has(name))
-            throw new DiopterError(
-              `The feed '${name}' is no input of this graph; it has: ${[...named.keys()].filter((n) => !weights.has(n)).join(', ') || 'none'}.`,
-            )
-        }
-        const cached = await acquire()
-        throwIfAborted(signal)
-        const ports: Record<string, TensorValue | StoredTensor> = {}
-        for (const { name, index } of cached.feeds) ports[name] = feedFor(inputs[index]!, feeds, weights)
-        const types = Object.fromEntries(
-          cached.outputs.map((name, i) => [name, { dtype: graph[i]!.dtype, shape: graph[i]!.shape }]),
-        )
-        cached.runs++
-        cached.active++
-        this.counters.runs++
-        const results = await cached.session.run(ports, types, signal).finally(() => cached.active--)
-        return cached.outputs.map((name, i) => ({
-          dtype: graph[i]!.dtype,
-          shape: graph[i]!.shape,
-          data: results[name]!,
-        }))
+        this.requireAlive()
+        for (const name in feeds) requireFeedable(name, named, weights)
+        let cached = await acquire()
+        while (cached.evicted) cached = await acquire() // another run made room in between
+        return this.sessions.use(cached, async () => {
+          throwIfAborted(signal)
+          const ports: Record<string, TensorValue | StoredTensor> = {}
+          for (const { name, index } of cached.feeds) ports[name] = feedFor(inputs[index]!, feeds, weights)
+          const types = Object.fromEntries(
+            cached.outputs.map((name, i) => [name, { dtype: graph[i]!.dtype, shape: graph[i]!.shape }]),
+          )
+          cached.runsByWeights.set(residentKey, (cached.runsByWeights.get(residentKey) ?? 0) + 1)
+          this.counters.runs++
+          const results = await cached.session.run(ports, types, signal)
+          return graph.map(({ dtype, shape }, i) => ({ dtype, shape, data: results[cached.outputs[i]!]! }))
+        })
       },
       release: () => {
         for (const cached of held) cached.users--
         held.clear()
+        void this.sessions.trim()
       },
     }
   }
@@ -180,10 +159,15 @@ export class Engine {
     }
   }
 
-  /** Releases every session and the backend. */
+  /** Releases every session and the backend; runs in progress end first, or are stopped where the backend can. */
   async dispose(): Promise<void> {
-    for (const cached of [...this.sessions.values()]) await this.evict(cached)
+    this.disposed = true
+    await this.sessions.clear()
     await this.backend.dispose()
+  }
+
+  private requireAlive(): void {
+    if (this.disposed) throw new DiopterError('This engine was disposed; make a new one to run anything.')
   }
 
   private readonly storedNumbers = new WeakMap<StoredTensor, number>()
@@ -196,35 +180,13 @@ export class Engine {
     return number
   }
 
-  private async session(
-    key: string,
-    graph: readonly Tensor[],
-    inputs: readonly Tensor[],
-    residents: ReadonlyMap<string, StoredTensor>,
-    fuse: boolean,
-  ): Promise<CachedSession> {
-    const cached = this.sessions.get(key)
-    if (cached) {
-      this.sessions.delete(key)
-      this.sessions.set(key, cached) // now the most recently used
-      return cached
-    }
-    const pending = this.compiling.get(key) ?? this.create(key, graph, inputs, residents, fuse)
-    this.compiling.set(key, pending)
-    try {
-      return await pending
-    } finally {
-      this.compiling.delete(key)
-    }
-  }
-
   private async create(
-    key: string,
     graph: readonly Tensor[],
     inputs: readonly Tensor[],
     residents: ReadonlyMap<string, StoredTensor>,
     fuse: boolean,
-  ): Promise<CachedSession> {
+  ): Promise<CompiledSession> {
+    this.requireAlive()
     const isResident = (t: Tensor) => residents.has(t.attributes.name as string)
     const model = emit(graph, { isResident, fuse })
     const externals = Object.fromEntries(
@@ -237,33 +199,34 @@ export class Engine {
     this.counters.compiles++
     const index = new Map(inputs.map((t, i) => [t, i]))
     const weightBytes = Object.values(externals).reduce((sum, { bytes }) => sum + bytes, 0)
-    const cached: CachedSession = {
-      key,
+    return {
       session,
       // A session keeps the parsed model (several times its bytes) and its own packed copy of resident weights.
       bytes: 4 * model.bytes.length + 2 ** 17 + weightBytes,
       feeds: model.feeds.map(({ name, tensor }) => ({ name, index: index.get(tensor)! })),
       outputs: model.outputs,
-      runs: 0,
-      users: 0,
-      active: 0,
-    }
-    this.sessions.set(key, cached)
-    await this.evictBeyondLimit(cached)
-    return cached
-  }
-
-  private async evictBeyondLimit(newest: CachedSession): Promise<void> {
-    for (const cached of [...this.sessions.values()]) {
-      if (this.statistics.sessionBytes <= this.cacheBytes) return
-      if (cached !== newest && cached.users === 0 && cached.active === 0) await this.evict(cached)
     }
   }
+}
 
-  private async evict(cached: CachedSession): Promise<void> {
-    if (this.sessions.get(cached.key) === cached) this.sessions.delete(cached.key)
-    await cached.session.release()
-  }
+/** Throws when `name` cannot be fed: a weight may be resident, where a fed value would be ignored. */
+function requireFeedable(
+  name: string,
+  named: ReadonlyMap<string, Tensor>,
+  weights: ReadonlyMap<string, StoredTensor>,
+): void {
+  if (named.has(name) && !weights.has(name)) return
+  if (named.has(name))
+    throw new DiopterError(`'${name}' was fed, but it is one of this program's weights; compile without it to feed it.`)
+  const known = [...named.keys()].filter((n) => !weights.has(n)).join(', ')
+  throw new DiopterError(`The feed '${name}' is no input of this graph; it has: ${known || 'none'}.`)
+}
+
+function requireType(what: string, t: Tensor, { dtype, shape }: Pick<TensorValue, 'dtype' | 'shape'>): void {
+  if (dtype !== t.dtype || !sameShape(shape, t.shape))
+    throw new DiopterError(
+      `The ${what} is ${dtype} ${formatShape(shape)}; the graph expects ${t.dtype} ${formatShape(t.shape)}.`,
+    )
 }
 
 function feedFor(
@@ -278,11 +241,11 @@ function feedFor(
     throw new DiopterError(
       `The graph needs a value for its input '${name}' ${formatShape(input.shape)}, and none was given.`,
     )
-  if (value.dtype !== input.dtype || !sameShape(value.shape, input.shape)) {
+  requireType(`value of the input '${name}'`, input, value)
+  if (!isStored(value) && (dtypeOf(value.data) !== value.dtype || value.data.length !== sizeOf(value.shape)))
     throw new DiopterError(
-      `The input '${name}' is ${input.dtype} ${formatShape(input.shape)}; the value given is ${value.dtype} ${formatShape(value.shape)}.`,
+      `The value of the input '${name}' says ${value.dtype} ${formatShape(value.shape)}, its array holds ${value.data.length} elements of ${dtypeOf(value.data)}.`,
     )
-  }
   return value
 }
 

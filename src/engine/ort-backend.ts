@@ -1,5 +1,5 @@
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
-import { DiopterError } from '../errors/index.ts'
+import { DiopterError, throwIfAborted } from '../errors/index.ts'
 import { allocate, type DType, type Shape, sizeOf, type TypedArray } from '../tensor/index.ts'
 import {
   type Backend,
@@ -36,6 +36,7 @@ export class OrtBackend implements Backend {
   private readonly options: OrtBackendOptions
   private readonly stored = new Set<StoredTensor>()
   private readonly sessions = new Set<BackendSession>()
+  private turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: OrtBackendOptions) {
     this.options = options
@@ -68,25 +69,27 @@ export class OrtBackend implements Backend {
       graphOptimizationLevel: optimisation === 'quick' ? 'basic' : 'all',
       ...(externalData.length > 0 ? { externalData } : {}),
     }
-    const session = await this.options.ort.InferenceSession.create(model, options)
+    const session = await this.inTurn(() => this.options.ort.InferenceSession.create(model, options))
     const wrapped: BackendSession = {
-      run: async (feeds, outputs) => {
-        const ortFeeds: Record<string, OrtTensor> = {}
-        for (const name in feeds) {
-          const value = feeds[name]!
-          ortFeeds[name] = isStored(value) ? this.own(value).tensor : this.toOrt(value)
-        }
-        if (!this.options.preallocatedOutputs) return results(await session.run(ortFeeds, Object.keys(outputs)))
-        const fetches: Record<string, OrtTensor> = {}
-        for (const name in outputs) {
-          const { dtype, shape } = outputs[name]!
-          // An output given beforehand is written in place; a returned one is copied into fresh memory (0.65 ms per MB).
-          fetches[name] = this.toOrt({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
-        }
-        return results(await session.run(ortFeeds, fetches))
-      },
+      run: (feeds, outputs, signal) =>
+        this.inTurn(async () => {
+          throwIfAborted(signal)
+          const ortFeeds: Record<string, OrtTensor> = {}
+          for (const name in feeds) {
+            const value = feeds[name]!
+            ortFeeds[name] = isStored(value) ? this.own(value).tensor : this.toOrt(value)
+          }
+          if (!this.options.preallocatedOutputs) return results(await session.run(ortFeeds, Object.keys(outputs)))
+          const fetches: Record<string, OrtTensor> = {}
+          for (const name in outputs) {
+            const { dtype, shape } = outputs[name]!
+            // An output given beforehand is written in place; a returned one is copied into fresh memory (0.65 ms per MB).
+            fetches[name] = this.toOrt({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
+          }
+          return results(await session.run(ortFeeds, fetches))
+        }),
       release: async () => {
-        if (this.sessions.delete(wrapped)) await session.release()
+        if (this.sessions.delete(wrapped)) await this.inTurn(() => session.release())
       },
     }
     this.sessions.add(wrapped)
@@ -96,6 +99,16 @@ export class OrtBackend implements Backend {
   async dispose(): Promise<void> {
     await Promise.all([...this.sessions].map((session) => session.release()))
     this.stored.clear()
+  }
+
+  /**
+   * One thing at a time: ONNX Runtime begins a run some time after it was asked for, and giving a session back before
+   * that (or, on the web, running two sessions at once) breaks it.
+   */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(work)
+    this.turn = result.catch(() => undefined)
+    return result
   }
 
   private own(stored: StoredTensor): StoredHandle {
@@ -132,5 +145,11 @@ class StoredHandle implements StoredTensor {
 }
 
 function results(tensors: Readonly<Record<string, OrtTensor>>): Record<string, TypedArray> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, t.data as TypedArray]))
+  return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, bits(t.data as TypedArray)]))
+}
+
+/** Where JavaScript has a Float16Array, ONNX Runtime gives one; a float16 tensor is its bits here. */
+function bits(data: TypedArray): TypedArray {
+  const isHalf = Object.prototype.toString.call(data) === '[object Float16Array]'
+  return isHalf ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data
 }

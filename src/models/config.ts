@@ -20,6 +20,8 @@ export interface ModelConfig {
   readonly d_mlp: number
   readonly n_ctx: number
   readonly d_vocab: number
+  /** Rows of the logits; differs from `d_vocab` only in toy models. */
+  readonly d_vocab_out: number
   readonly act_fn: 'relu' | 'gelu' | 'gelu_new' | 'silu' | null
   /** `LNPre` / `RMSPre`: the norm's weights were folded away; null: no norms at all. */
   readonly normalization_type: 'LN' | 'LNPre' | 'RMS' | 'RMSPre' | null
@@ -48,7 +50,7 @@ export interface ModelConfig {
   /** cap * tanh(scores / cap), or null. */
   readonly attn_softcap: number | null
   readonly logit_softcap: number | null
-  /** The embedding is multiplied by this (Gemma: sqrt(d_model), rounded as the checkpoint's dtype rounds it). */
+  /** The embedding is multiplied by this (Gemma: sqrt(d_model) in float32, as transformers computes it in float32). */
   readonly embed_scale: number
   readonly tie_word_embeddings: boolean
 }

@@ -1,4 +1,4 @@
-import { type Tensor, topologicalOrder } from '../tensor/index.ts'
+import { type Attributes, type Tensor, topologicalOrder } from '../tensor/index.ts'
 
 /**
  * A key that is equal exactly for graphs of equal structure: operators, attributes, shapes and dtypes, and which named
@@ -11,11 +11,21 @@ export function structuralHash(outputs: readonly Tensor[]): string {
   for (const t of order) {
     hash.text(t.op)
     for (const input of t.inputs) hash.text(` ${numbers.get(input)}`)
-    for (const key in t.attributes) hash.text(` ${key}=${t.attributes[key]}`)
+    hash.text(attributeText(t.attributes))
     hash.text(`:${t.dtype}${t.shape.join()};`)
   }
   for (const output of outputs) hash.text(`>${numbers.get(output)}`)
   return hash.digest()
+}
+
+/** Attributes as text that differs whenever they do: -0, NaN and the infinities, which JSON has not, included. */
+export function attributeText(attributes: Attributes): string {
+  let text = ''
+  for (const key in attributes) {
+    const value = attributes[key]!
+    text += ` ${key}=${Object.is(value, -0) ? '-0' : typeof value === 'string' ? JSON.stringify(value) : value}`
+  }
+  return text
 }
 
 /** Two pairs of 32-bit multiply-and-mix lanes over UTF-16 units. */

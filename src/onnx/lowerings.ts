@@ -31,6 +31,21 @@ const scalar = (builder: GraphBuilder, dtype: DType, value: number) =>
 const zeros = (builder: GraphBuilder, dtype: DType, shape: Shape) =>
   builder.node('Expand', [scalar(builder, dtype, 0), builder.int64s(shape)])
 
+/** 0, 1, .. size-1. */
+const counting = (builder: GraphBuilder, dtype: DType, size: number) =>
+  builder.initializer(
+    dtype,
+    [size],
+    typedArrayFrom(
+      dtype,
+      Array.from({ length: size }, (_, i) => i),
+    ),
+  )
+
+/** `allowzero`, because a 0 would otherwise mean "as in the input". */
+const reshape = (builder: GraphBuilder, x: string, shape: Shape) =>
+  builder.node('Reshape', [x, builder.int64s(shape)], { allowzero: 1 })
+
 /**
  * Below this size of the scattered axis, adding rows is a product with a one-hot matrix: faster than ScatterElements
  * for small vocabularies.
@@ -46,44 +61,32 @@ const scatterAdd: Lowering = (builder, [indices, updates], t) => {
   const [axis, size, n] = [number(t, 'axis'), number(t, 'size'), indexTensor.size]
   const before = sizeOf(updateTensor.shape.slice(0, axis))
   const after = sizeOf(updateTensor.shape.slice(axis + indexTensor.rank))
-  const reshape = (x: string, shape: Shape) => builder.node('Reshape', [x, builder.int64s(shape)])
-  const flat = reshape(updates!, [before, n, after]) // [before, ...indices, after] -> [before, n, after]
+  const flat = reshape(builder, updates!, [before, n, after]) // [before, ...indices, after] -> [before, n, after]
   let result: string
   if (size <= ONE_HOT_LIMIT && isFloat(t.dtype)) {
-    const range = builder.initializer(
-      indexTensor.dtype,
-      [size, 1],
-      typedArrayFrom(
-        indexTensor.dtype,
-        Array.from({ length: size }, (_, i) => i),
-      ),
-    )
-    const oneHot = builder.node('Cast', [builder.node('Equal', [range, reshape(indices!, [1, n])])], {
-      to: elementType(t.dtype),
-    })
+    const range = counting(builder, indexTensor.dtype, size)
+    // Looked up in 0, 1, .. size-1, a negative index counts from the end and one out of range is an error, as in ScatterElements.
+    const positions = reshape(builder, builder.node('Gather', [range, indices!]), [1, n])
+    const matches = builder.node('Equal', [reshape(builder, range, [size, 1]), positions])
+    const oneHot = builder.node('Cast', [matches], { to: elementType(t.dtype) })
     result = builder.node('MatMul', [oneHot, flat]) // [size, n] x [before, n, after]
   } else {
-    const everywhere = builder.node('Expand', [reshape(indices!, [1, n, 1]), builder.int64s([before, n, after])])
+    const everywhere = builder.node('Expand', [
+      reshape(builder, indices!, [1, n, 1]),
+      builder.int64s([before, n, after]),
+    ])
     result = builder.node('ScatterElements', [zeros(builder, t.dtype, [before, size, after]), everywhere, flat], {
       axis: 1,
       reduction: 'add',
     })
   }
-  return reshape(result, t.shape)
+  return reshape(builder, result, t.shape)
 }
 
 /** One lowering per primitive; `input` has none because the emitter makes it a port or an initializer. */
 export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowering>> = {
   constant: (builder, _, t) => scalar(builder, t.dtype, number(t, 'value')),
-  iota: (builder, _, t) =>
-    builder.initializer(
-      t.dtype,
-      t.shape,
-      typedArrayFrom(
-        t.dtype,
-        Array.from({ length: t.size }, (_, i) => i),
-      ),
-    ),
+  iota: (builder, _, t) => counting(builder, t.dtype, t.size),
   neg: same('Neg'),
   abs: same('Abs'),
   sign: same('Sign'),
@@ -113,7 +116,7 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
   and: same('And'),
   or: same('Or'),
   where: same('Where'),
-  reshape: (builder, [x], t) => builder.node('Reshape', [x!, builder.int64s(t.shape)]),
+  reshape: (builder, [x], t) => reshape(builder, x!, t.shape),
   transpose: (builder, inputs, t) => builder.node('Transpose', inputs, { perm: numbers(t, 'permutation') }),
   broadcast: (builder, [x], t) => builder.node('Expand', [x!, builder.int64s(t.shape)]),
   slice(builder, [x], t) {

@@ -7,7 +7,7 @@ export class ProtobufWriter {
     return this.buffer.subarray(0, this.length)
   }
 
-  /** A varint field; negative numbers take ten bytes, as int64 does. */
+  /** A varint field; negative numbers take ten bytes, as int64 does. Throws a RangeError for a fraction. */
   int(field: number, value: number | bigint): void {
     this.varint(field * 8)
     this.varint(value)
@@ -40,7 +40,7 @@ export class ProtobufWriter {
 
   private varint(value: number | bigint): void {
     this.reserve(10)
-    if (typeof value === 'number' && value >= 0 && value <= 0xffffffff) {
+    if (typeof value === 'number' && value >= 0 && value <= 0xffffffff && Number.isInteger(value)) {
       while (value > 0x7f) {
         this.buffer[this.length++] = (value & 0x7f) | 0x80
         value = Math.floor(value / 128)

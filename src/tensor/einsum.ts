@@ -25,7 +25,9 @@ export function einsum(equation: string, ...operands: Tensor[]): Tensor {
   const rows = [...a.letters].filter((c) => !shared.includes(c))
   const columns = [...b.letters].filter((c) => !shared.includes(c))
   const size = (letters: readonly string[]) => sizeOf(letters.map((c) => sizes.get(c)!))
-  const left = asMatrix(a, batch, rows, contracted, size)
+  // Without batch axes the left operand keeps its rows apart ([B, P, d] x [d, n]): only then can a pass see that one
+  // position of every prompt is all that is needed of the product.
+  const left = asMatrix(a, batch, rows, contracted, size, batch.length === 0)
   const right = asMatrix(b, batch, contracted, columns, size)
   // [batch, rows, contracted] x [batch, contracted, columns] -> the axes of batch, rows, columns, then the output's order
   const product = left.matmul(right).reshape(...[...batch, ...rows, ...columns].map((c) => sizes.get(c)!))
@@ -93,13 +95,17 @@ function arrange({ x, letters }: Labelled, output: string): Tensor {
   return x.transpose(...[...output].map((c) => letters.indexOf(c)))
 }
 
-/** x as [...batch, first, second]; when x already lies as [...batch, second, first] in memory, that and a swap of the last two axes. */
+/**
+ * x as [...batch, first, second], or [...first, second] with `keepFirst`; when x already lies as [...batch, second, first]
+ * in memory, that and a swap of the last two axes.
+ */
 function asMatrix(
   labelled: Labelled,
   batch: string[],
   first: string[],
   second: string[],
   size: (letters: readonly string[]) => number,
+  keepFirst = false,
 ): Tensor {
   const { x, letters } = peelTranspose(labelled)
   const batchSizes = batch.map((c) => size([c]))
@@ -107,12 +113,13 @@ function asMatrix(
     return x.reshape(...batchSizes, size(second), size(first)).transpose()
   }
   const arranged = arrange({ x, letters }, [...batch, ...first, ...second].join(''))
-  return arranged.reshape(...batchSizes, size(first), size(second))
+  const firstSizes = keepFirst && first.length > 0 ? first.map((c) => size([c])) : [size(first)]
+  return arranged.reshape(...batchSizes, ...firstSizes, size(second))
 }
 
 /** The tensor under a transpose, with its letters in stored order. */
 function peelTranspose({ x, letters }: Labelled): Labelled {
-  if (x.op !== 'transpose') return { x, letters }
+  if (x.op !== 'transpose' || x.pinned) return { x, letters }
   const permutation = x.attributes.permutation as readonly number[]
   const stored = new Array<string>(permutation.length)
   permutation.forEach((p, i) => {

@@ -12,16 +12,18 @@ export function simplify(op: PrimitiveName, inputs: readonly Tensor[], attribute
 
 type Simplification = (inputs: readonly Tensor[], attributes: Attributes, op: PrimitiveName) => Tensor | undefined
 
+/** A pinned tensor is used as it is. */
+const isOp = (x: Tensor, op: PrimitiveName) => x.op === op && !x.pinned
 const isIdentity = (permutation: readonly number[], rank: number) =>
   permutation.length === rank && permutation.every((p, i) => p === i)
 const isConstant = (x: Tensor, value: number, like: Tensor) =>
-  x.op === 'constant' && x.attributes.value === value && x.dtype === like.dtype
+  isOp(x, 'constant') && x.attributes.value === value && x.dtype === like.dtype
 
 /** An elementwise op broadcasts by itself: a `broadcast` before it goes when another input keeps the result's shape. */
 const absorbBroadcast: Simplification = (inputs, attributes, op) => {
   const shape = broadcastShapes(op, ...inputs.map((x) => x.shape))
   for (const [i, x] of inputs.entries()) {
-    if (x.op !== 'broadcast') continue
+    if (!isOp(x, 'broadcast')) continue
     const absorbed = inputs.with(i, x.inputs[0]!)
     if (sameShape(broadcastShapes(op, ...absorbed.map((y) => y.shape)), shape)) return apply(op, absorbed, attributes)
   }
@@ -31,12 +33,12 @@ const absorbBroadcast: Simplification = (inputs, attributes, op) => {
 const rules: Partial<Record<PrimitiveName, Simplification>> = {
   reshape([x], { shape }) {
     if (sameShape(x!.shape, shape as readonly number[])) return x
-    return x!.op === 'reshape' ? apply('reshape', x!.inputs, { shape: shape! }) : undefined
+    return isOp(x!, 'reshape') ? apply('reshape', x!.inputs, { shape: shape! }) : undefined
   },
   transpose([x], attributes) {
     const permutation = attributes.permutation as readonly number[]
     if (isIdentity(permutation, x!.rank)) return x
-    if (x!.op !== 'transpose') return undefined
+    if (!isOp(x!, 'transpose')) return undefined
     const inner = x!.attributes.permutation as readonly number[]
     return apply('transpose', x!.inputs, { permutation: permutation.map((p) => inner[p]!) })
   },
@@ -46,7 +48,7 @@ const rules: Partial<Record<PrimitiveName, Simplification>> = {
       broadcastShapes('broadcast', x!.shape, shape as readonly number[]),
       shape as readonly number[],
     )
-    return x!.op === 'broadcast' && grows ? apply('broadcast', x!.inputs, { shape: shape! }) : undefined
+    return isOp(x!, 'broadcast') && grows ? apply('broadcast', x!.inputs, { shape: shape! }) : undefined
   },
   cast: ([x], { dtype }) => (x!.dtype === dtype ? x : undefined),
   slice([x], attributes) {
@@ -65,7 +67,7 @@ const rules: Partial<Record<PrimitiveName, Simplification>> = {
     const parts = [x!, ...others].filter((part) => part.shape[axis as number] !== 0)
     return parts.length > 0 && parts.length <= others.length ? apply('concat', parts, { axis: axis! }) : undefined
   },
-  neg: ([x]) => (x!.op === 'neg' ? x!.inputs[0] : undefined),
+  neg: ([x]) => (isOp(x!, 'neg') ? x!.inputs[0] : undefined),
   stop_gradient: ([x]) => (x!.op === 'stop_gradient' || x!.op === 'constant' ? x : undefined),
   add(inputs, attributes, op) {
     const [a, b] = inputs as [Tensor, Tensor]
@@ -87,7 +89,10 @@ const rules: Partial<Record<PrimitiveName, Simplification>> = {
     const [a, b] = inputs as [Tensor, Tensor]
     return isConstant(b, 1, a) ? a : absorbBroadcast(inputs, attributes, op)
   },
-  pow: absorbBroadcast,
+  pow(inputs, attributes, op) {
+    const [a, b] = inputs as [Tensor, Tensor]
+    return isConstant(b, 1, a) ? a : absorbBroadcast(inputs, attributes, op)
+  },
   maximum: absorbBroadcast,
   minimum: absorbBroadcast,
   equal: absorbBroadcast,

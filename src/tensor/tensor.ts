@@ -24,8 +24,16 @@ export class Tensor {
   readonly dtype: DType
   /** The values of a lifted constant (op `input`); they are data, not structure. */
   readonly value: TypedArray | undefined
+  /** True when simplifications must not look through this node; see `pin`. */
+  readonly pinned: boolean
 
-  constructor(op: PrimitiveName, inputs: readonly Tensor[], attributes: Attributes, value?: TypedArray) {
+  constructor(
+    op: PrimitiveName,
+    inputs: readonly Tensor[],
+    attributes: Attributes,
+    value?: TypedArray,
+    pinned: boolean = false,
+  ) {
     const type = primitives[op].infer(inputs, attributes, op)
     this.id = nextId++
     this.op = op
@@ -34,6 +42,7 @@ export class Tensor {
     this.shape = type.shape
     this.dtype = type.dtype
     this.value = value
+    this.pinned = pinned
   }
 
   /** The number of axes. */
@@ -133,6 +142,14 @@ export class Tensor {
   }
   cast(dtype: DType): Tensor {
     return apply('cast', [this], { dtype })
+  }
+  /**
+   * The same values as a node that what is traced from it really uses: `q.pin().transpose()` never reaches behind q, as
+   * the simplification of views otherwise may. An intermediate tensor to differentiate with respect to is pinned first.
+   */
+  pin(): Tensor {
+    if (this.pinned || this.op === 'input') return this
+    return new Tensor(this.op, this.inputs, this.attributes, undefined, true)
   }
 
   // comparisons and logic give bool tensors

@@ -1,4 +1,5 @@
 import { Tensor, type TypedArray } from '../../tensor/index.ts'
+import { attributeText } from '../hash.ts'
 import { rewrite } from './rewrite.ts'
 
 /** Nodes that compute the same thing become one; lifted constants are the same when they share their array. */
@@ -11,7 +12,7 @@ export function shareCommonSubexpressions(outputs: readonly Tensor[]): Tensor[] 
     return `@${arrays.get(array)}`
   }
   return rewrite(outputs, (t, inputs) => {
-    const key = `${t.op} ${inputs.map((i) => i.id)} ${JSON.stringify(t.attributes)} ${arrayNumber(t.value)}`
+    const key = `${t.op} ${inputs.map((i) => i.id)} ${attributeText(t.attributes)} ${arrayNumber(t.value)}`
     const equal = known.get(key)
     if (equal) return equal
     const kept = inputs.every((input, i) => input === t.inputs[i]) ? t : new Tensor(t.op, inputs, t.attributes, t.value)

@@ -32,14 +32,17 @@ export function foldConstants(outputs: readonly Tensor[]): Tensor[] {
     }
     if (t.op === 'input' || t.op === 'constant' || t.op === 'iota') return undefined
     const simpler = apply(t.op, inputs, t.attributes)
-    return simpler.op === t.op && inputs.every((input, i) => input === t.inputs[i]) ? undefined : simpler
+    const traced = simpler.op === t.op && simpler.inputs.every((input, i) => input === inputs[i])
+    return traced ? undefined : simpler
   })
 }
 
-/** (x * a) * b = x * (a * b) for structural constants a and b. */
+/** (x * a) * b = x * (a * b) for structural float constants a and b whose product stays within every float dtype's normal range. */
 function mergeScale(product: Tensor, factor: Tensor): Tensor | undefined {
-  if (product.op !== 'mul' || factor.op !== 'constant') return undefined
+  if (product.op !== 'mul' || factor.op !== 'constant' || !isFloat(factor.dtype)) return undefined
   const [x, scale] = product.inputs as [Tensor, Tensor]
   if (scale.op !== 'constant') return undefined
-  return x.mul(constant((scale.attributes.value as number) * (factor.attributes.value as number), factor.dtype))
+  const merged = (scale.attributes.value as number) * (factor.attributes.value as number)
+  const isSafe = Math.abs(merged) > 2 ** -14 && Math.abs(merged) < 2 ** 15
+  return isSafe ? x.mul(constant(merged, factor.dtype)) : undefined
 }

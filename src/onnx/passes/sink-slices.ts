@@ -1,4 +1,4 @@
-import { apply, type PrimitiveName, Tensor, topologicalOrder } from '../../tensor/index.ts'
+import { apply, full, type PrimitiveName, sizeOf, Tensor, topologicalOrder } from '../../tensor/index.ts'
 import { type Box, boxShape, broadcastBox, fullBox, hull, reshapeBox, sameBox, withRanges } from './box.ts'
 
 /** How a box of a node's result follows from boxes of its inputs. */
@@ -41,7 +41,8 @@ export function sinkSlices(outputs: readonly Tensor[]): Tensor[] {
       return box && part(rebuilt.get(input)!, box)
     })
     const untouched = sameBox(requirement.box, fullBox(t.shape)) && inputs.every((input, i) => input === t.inputs[i])
-    rebuilt.set(t, { tensor: untouched ? t : requirement.build(inputs), box: requirement.box })
+    const built = untouched ? t : requirement.build(inputs)
+    rebuilt.set(t, { tensor: t.pinned ? built.pin() : built, box: requirement.box })
   }
   return outputs.map((t) => part(rebuilt.get(t)!, fullBox(t.shape)))
 }
@@ -54,7 +55,8 @@ function part({ tensor, box: known }: { tensor: Tensor; box: Box }, box: Box): T
 }
 
 function require(t: Tensor, demand: Box): Requirement {
-  return (rules[t.op] ?? whole)(t, demand)
+  const isEmpty = sizeOf(boxShape(demand)) === 0
+  return (isEmpty && t.inputs.length > 0 ? nothing : (rules[t.op] ?? whole))(t, demand)
 }
 
 type Rule = (t: Tensor, demand: Box) => Requirement
@@ -64,6 +66,13 @@ const whole: Rule = (t) => ({
   box: fullBox(t.shape),
   inputs: t.inputs.map((input) => fullBox(input.shape)),
   build: (inputs) => (t.inputs.length === 0 ? t : new Tensor(t.op, inputs as Tensor[], t.attributes, t.value)),
+})
+
+/** A part without elements needs no inputs. */
+const nothing: Rule = (t, box) => ({
+  box,
+  inputs: t.inputs.map(() => undefined),
+  build: () => full(boxShape(box), 0, t.dtype),
 })
 
 const elementwise: Rule = (t, box) => ({
@@ -138,9 +147,7 @@ const rules: Partial<Record<PrimitiveName, Rule>> = {
     const steps = t.attributes.steps as readonly number[]
     const input = {
       low: box.low.map((l, axis) => starts[axis]! + l * steps[axis]!),
-      high: box.high.map((h, axis) =>
-        h > box.low[axis]! ? starts[axis]! + (h - 1) * steps[axis]! + 1 : starts[axis]! + box.low[axis]! * steps[axis]!,
-      ),
+      high: box.high.map((h, axis) => starts[axis]! + (h - 1) * steps[axis]! + 1),
     }
     const zero = starts.map(() => 0)
     return {
@@ -171,7 +178,6 @@ const rules: Partial<Record<PrimitiveName, Rule>> = {
       offset += size
       return range[0] < range[1] ? withRanges(box, new Map([[axis, range]])) : undefined
     })
-    if (inputs.every((input) => input === undefined)) return whole(t, box)
     const build: Requirement['build'] = (parts) =>
       apply(
         'concat',

@@ -1,0 +1,159 @@
+// The bench's side of torch_peer.py: one Python process per BLAS setting, spoken to in JSON lines.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const script = fileURLToPath(new URL('./torch_peer.py', import.meta.url))
+// Debian's own interpreter: its torch is not visible to another python3 on the PATH.
+const python = '/usr/bin/python3'
+const libraries = '/usr/lib/x86_64-linux-gnu'
+// Which one is faster depends on the case (README.md): each case is timed on both and keeps the faster.
+const blasNames = ['openblas-openmp', 'blis-openmp']
+const calibrationRepeats = 3
+const calibrationCells = 12
+
+/** @typedef {{ form?: string, metric?: 'logits' | 'difference', limit?: number, path?: string }} TimeOptions */
+/** @typedef {{ setting: string, matmulGflops: number, fewRowsGflops: number, threads: number, torch: string,
+ *   python: string, blas: string[], layout: string, weightsMb: number, cases: Record<string, string[]> }} Hello */
+/** @typedef {{ seconds: number, setting: string, form: string, peakRssMb: number, scaledFrom?: number,
+ *   baselineRssMb?: number, weightsMb?: number, settings?: Record<string, number>,
+ *   forms?: Record<string, Record<string, number>> }} Timing */
+/** @typedef {{ setting: string, ask: (request: object) => Promise<any>, close: () => void }} Process */
+/** @typedef {{ hello: Hello[], time: (caseName: string, options?: TimeOptions) => Promise<Timing>, close: () => void }} Peer */
+
+/** @param {string} blas @param {number} threads @returns {NodeJS.ProcessEnv} */
+function environment(blas, threads) {
+  const avx512 = /\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))
+  return {
+    ...process.env,
+    LD_LIBRARY_PATH: `${libraries}/${blas}`,
+    OMP_NUM_THREADS: String(threads),
+    BLIS_NUM_THREADS: String(threads),
+    // Freed tensors stay in the heap, in huge pages, instead of being mapped and zeroed anew in every repetition.
+    GLIBC_TUNABLES:
+      'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592',
+    // Torch stays at AVX2 by itself.
+    ...(avx512 ? { ATEN_CPU_CAPABILITY: 'avx512' } : {}),
+  }
+}
+
+/** @param {string} setting @param {number} threads @returns {Process} */
+function startProcess(setting, threads) {
+  const child = spawn(python, [script], {
+    env: environment(setting, threads),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  /** @type {{ resolve: (value: any) => void, reject: (error: Error) => void }[]} */
+  const waiting = []
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const answer = JSON.parse(line)
+    const asked = waiting.shift()
+    if (answer.error) asked?.reject(new Error(`Python peer (${setting}), case ${answer.case}: ${answer.error}`))
+    else asked?.resolve(answer)
+  })
+  /** @type {Error | undefined} */
+  let ended
+  /** @param {string} why */
+  const end = (why) => {
+    ended ??= new Error(`Python peer (${setting}) ${why}`)
+    process.removeListener('exit', kill)
+    for (const asked of waiting.splice(0)) asked.reject(ended)
+  }
+  child.on('error', (error) => end(`did not start: ${error.message}`))
+  child.on('exit', (code, signal) => end(`ended with ${signal ?? `exit code ${code}`}`))
+  // A write to an ended process is reported by its exit.
+  child.stdin.on('error', () => {})
+  return {
+    setting,
+    ask: (request) =>
+      new Promise((resolve, reject) => {
+        if (ended) {
+          reject(ended)
+          return
+        }
+        waiting.push({ resolve, reject })
+        child.stdin.write(`${JSON.stringify(request)}\n`)
+      }),
+    close: kill,
+  }
+}
+
+/**
+ * Starts PyTorch with every BLAS setting found, or says why there is none.
+ *
+ * `time` runs one repetition of a case and resolves to its seconds. The first call for a case also times its forms and
+ * settings; the fastest of both are kept for that case, and that call's `forms` and `settings` have their seconds.
+ *
+ * @param {{ threads?: number }} [options] threads: as many as the other side of the bench uses
+ * @returns {Promise<Peer | { skipped: string }>}
+ */
+export async function startPeer({ threads = availableParallelism() } = {}) {
+  if (spawnSync(python, ['-c', 'import torch']).status !== 0) {
+    return { skipped: `${python} has no torch: apt-get install python3-torch (see bench/peers/README.md)` }
+  }
+  const found = blasNames.filter((name) => existsSync(`${libraries}/${name}/libblas.so.3`))
+  if (!found.includes('openblas-openmp')) {
+    return { skipped: 'no OpenMP OpenBLAS: apt-get install libopenblas0-openmp; slower BLAS builds do not count' }
+  }
+  const processes = found.map((name) => startProcess(name, threads))
+  const close = () => {
+    for (const each of processes) each.close()
+  }
+  /** @type {Hello[]} */
+  const hello = []
+  try {
+    for (const each of processes) {
+      // One after another: a probe beside another process's start would measure both.
+      hello.push({ ...(await each.ask({ case: 'hello' })), setting: each.setting })
+    }
+  } catch (error) {
+    close()
+    return { skipped: error instanceof Error ? error.message : String(error) }
+  }
+
+  /** @type {Map<string, Process>} */
+  const fastest = new Map()
+
+  /** @param {string} caseName @param {TimeOptions} options */
+  async function calibrate(caseName, options) {
+    const cells = caseName.endsWith('_cells')
+    const request = { ...options, case: caseName, ...(cells ? { limit: calibrationCells } : {}) }
+    /** @type {Record<string, number>} */
+    const settings = {}
+    /** @type {Record<string, Record<string, number>>} */
+    const forms = {}
+    for (let round = 0; round <= calibrationRepeats; round++) {
+      for (const each of processes) {
+        const answer = await each.ask(request)
+        if (answer.forms) forms[each.setting] = answer.forms
+        // Round 0 warms up.
+        if (round > 0) settings[each.setting] = Math.min(settings[each.setting] ?? Infinity, answer.seconds[0])
+      }
+    }
+    const best = processes.reduce((a, b) => ((settings[a.setting] ?? 0) <= (settings[b.setting] ?? 0) ? a : b))
+    return { best, settings, forms }
+  }
+
+  return {
+    hello,
+    close,
+    async time(caseName, options = {}) {
+      const key = JSON.stringify([caseName, options.form, options.metric])
+      let calibration = {}
+      let chosen = caseName === 'load' ? processes[0] : fastest.get(key)
+      if (!chosen) {
+        const { best, settings, forms } = await calibrate(caseName, options)
+        fastest.set(key, best)
+        chosen = best
+        calibration = { settings, forms }
+      }
+      if (!chosen) throw new Error('no Python peer is running: start it again')
+      const answer = await chosen.ask({ ...options, case: caseName, repeat: 1 })
+      return { ...answer, ...calibration, setting: chosen.setting, seconds: answer.seconds[0] }
+    },
+  }
+}

@@ -1,0 +1,5 @@
+export { grad, type ScalarFunction, type ValueAndGrad, valueAndGrad, vjp } from './functional.ts'
+export { gradients } from './gradients.ts'
+export type { VjpRule } from './rule.ts'
+export { vjpRules } from './rules/index.ts'
+export { unbroadcast } from './unbroadcast.ts'
