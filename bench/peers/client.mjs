@@ -41,7 +41,8 @@ function environment(blas, threads) {
 
 /** @param {string} setting @param {number} threads @returns {Process} */
 function startProcess(setting, threads) {
-  const child = spawn(python, [script], {
+  // -B: no __pycache__ in the tree.
+  const child = spawn(python, ['-B', script], {
     env: environment(setting, threads),
     stdio: ['pipe', 'pipe', 'inherit'],
   })

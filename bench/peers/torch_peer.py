@@ -118,7 +118,7 @@ def load_case(request):
         if path is None:
             path = os.path.join(folder, "random.safetensors")
             write_safetensors(path)
-        command = [sys.executable, os.path.abspath(__file__), "--load", path, form]
+        command = [sys.executable, "-B", os.path.abspath(__file__), "--load", path, form]
         runs = [json.loads(subprocess.check_output(command)) for _ in range(request.get("repeat", 1))]
     last = runs[-1]
     return {

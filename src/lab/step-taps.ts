@@ -49,7 +49,14 @@ export class StepTaps implements Taps {
   private apply(planned: PlannedEdit, hook: string, x: Tensor): Tensor {
     const { prompts, layout } = this
     if (typeof planned.edit === 'function') {
-      const context = { hook, layer: layerOf(hook), prompts, positions: layout.positions }
+      const context = {
+        hook,
+        layer: layerOf(hook),
+        prompts,
+        get positions() {
+          return layout.positions()
+        },
+      }
       return checkEdited(planned.edit(x, context), x, hook)
     }
     const edit = planned.byHook?.get(hook) ?? planned.edit

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { loadModel } from '../../src/lab/node/load-model.ts'
-import { huggingfaceModels, maxDifference, readReference, shared, transformerLensModels } from '../support/reference.ts'
+import { huggingfaceModels, maxDifference, readReference, shared, transformerLensModels } from '../support/parity.ts'
 
 describe.skipIf(!shared)('agreement with transformers (skipped without ../shared)', () => {
   it.each(huggingfaceModels)('%s: logits, hidden states, attentions', async (name) => {
@@ -9,13 +9,21 @@ describe.skipIf(!shared)('agreement with transformers (skipped without ../shared
     const expected = readReference(`${folder}/expected.safetensors`)
     const tokens = JSON.parse(readFileSync(`${folder}/tokens.json`, 'utf8')) as number[][]
     const model = await loadModel(folder)
-    const { logits, captures } = await model.run(tokens, { positions: 'all', capture: ['blocks.*.hook_resid_pre', 'unembed.hook_in', '*hook_pattern'] })
+    const { logits, captures } = await model.run(tokens, {
+      positions: 'all',
+      capture: ['blocks.*.hook_resid_pre', 'unembed.hook_in', '*hook_pattern'],
+    })
     expect(maxDifference(logits!.data, expected.get('logits')!.data)).toBeLessThan(1e-4)
     const layers = model.config.n_layers
-    const hidden = [...Array.from({ length: layers }, (_, l) => captures[`blocks.${l}.hook_resid_pre`]!), captures['unembed.hook_in']!]
+    const hidden = [
+      ...Array.from({ length: layers }, (_, l) => captures[`blocks.${l}.hook_resid_pre`]!),
+      captures['unembed.hook_in']!,
+    ]
     const flat = hidden.flatMap(({ data }) => [...(data as Float32Array)])
     expect(maxDifference(flat, expected.get('hidden_states')!.data)).toBeLessThan(1e-4)
-    const patterns = Array.from({ length: layers }, (_, l) => [...(captures[`blocks.${l}.attn.hook_pattern`]!.data as Float32Array)]).flat()
+    const patterns = Array.from({ length: layers }, (_, l) => [
+      ...(captures[`blocks.${l}.attn.hook_pattern`]!.data as Float32Array),
+    ]).flat()
     expect(maxDifference(patterns, expected.get('attentions')!.data)).toBeLessThan(1e-4)
     await model.dispose()
   })
@@ -29,10 +37,14 @@ describe.skipIf(!shared)('agreement with TransformerLens (skipped without ../sha
     const { answer, wrong } = JSON.parse(readFileSync(`${folder}/config.json`, 'utf8'))
     const model = await loadModel(folder)
     const [rows, length] = acts.get('tokens')!.shape as [number, number]
-    const tokens = Array.from({ length: rows }, (_, r) => Array.from(acts.get('tokens')!.data.subarray(r * length, (r + 1) * length)))
+    const tokens = Array.from({ length: rows }, (_, r) =>
+      Array.from(acts.get('tokens')!.data.subarray(r * length, (r + 1) * length)),
+    )
     const hooks = [...acts.keys()].filter((key) => key.startsWith('act/')).map((key) => key.slice(4))
     expect(new Set(model.hookNames)).toEqual(new Set(hooks))
-    const gradNames = [...grads.keys()].filter((key) => key.startsWith('grad/') || key.startsWith('wgrad/')).map((key) => key.replace(/^w?grad\//, '').replace(/attn\._/, 'attn.'))
+    const gradNames = [...grads.keys()]
+      .filter((key) => key.startsWith('grad/') || key.startsWith('wgrad/'))
+      .map((key) => key.replace(/^w?grad\//, '').replace(/attn\._/, 'attn.'))
     const result = await model.run(tokens, {
       positions: 'all',
       capture: hooks,
@@ -40,10 +52,13 @@ describe.skipIf(!shared)('agreement with TransformerLens (skipped without ../sha
       grad: gradNames,
     })
     expect(maxDifference(result.logits!.data, acts.get('logits')!.data)).toBeLessThan(1e-5)
-    for (const hook of hooks) expect(maxDifference(result.captures[hook]!.data, acts.get(`act/${hook}`)!.data), hook).toBeLessThan(1e-5)
+    for (const hook of hooks)
+      expect(maxDifference(result.captures[hook]!.data, acts.get(`act/${hook}`)!.data), hook).toBeLessThan(1e-5)
     expect(Math.abs((result.metric![0]! + result.metric![1]!) / 2 - grads.get('metric')!.data[0]!)).toBeLessThan(1e-5)
     for (const name of gradNames) {
-      const key = [`grad/${name}`, `wgrad/${name}`, `wgrad/${name.replace('attn.', 'attn._')}`].find((k) => grads.has(k))!
+      const key = [`grad/${name}`, `wgrad/${name}`, `wgrad/${name.replace('attn.', 'attn._')}`].find((k) =>
+        grads.has(k),
+      )!
       const scale = Math.max(1e-3, ...grads.get(key)!.data.map(Math.abs))
       expect(maxDifference(result.gradients[name]!.data, grads.get(key)!.data) / scale, key).toBeLessThan(1e-4)
     }

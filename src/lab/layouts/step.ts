@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../models/config.ts'
 import { rotaryTables } from '../../models/parts/rotary.ts'
 import { concat, input, type Tensor } from '../../tensor/index.ts'
 import type { KeyValueCache } from '../key-value-cache.ts'
-import { type Layout, maskValues } from './layout.ts'
+import { type Layout, maskValues, memo } from './layout.ts'
 
 /** A value that a decoding step computes anew for its token's place. */
 export interface StepFeed {
@@ -27,7 +27,7 @@ export interface StepPlace {
 export interface StepLayout extends Layout {
   readonly feeds: StepFeed[]
   /** Absolute position of each row's new token, int64 [B, 1]. */
-  readonly positions: Tensor
+  readonly positions: () => Tensor
   /** The new keys and values of every layer, each [B, Hk, 1, dh]: what the cache takes up. */
   readonly fresh: { k: Tensor; v: Tensor }[]
 }
@@ -45,7 +45,10 @@ export function stepLayout(config: ModelConfig, batch: number, capacity: number)
   }
   const positionsOf = ({ slot, cache }: StepPlace) => cache.padding.map((padding) => slot - padding)
   const tokens = feed('step.tokens', [batch, 1], 'int64', ({ tokens }) => BigInt64Array.from(tokens, BigInt))
-  const positions = feed('step.positions', [batch, 1], 'int64', (step) => BigInt64Array.from(positionsOf(step), BigInt))
+  // Made only when something reads them: rotary models without edits do not.
+  const positions = memo(() =>
+    feed('step.positions', [batch, 1], 'int64', (step) => BigInt64Array.from(positionsOf(step), BigInt)),
+  )
   const half = config.rotary_dim / 2
   const rotary =
     config.positional_embedding_type === 'rotary'
@@ -70,10 +73,10 @@ export function stepLayout(config: ModelConfig, batch: number, capacity: number)
   const fresh: { k: Tensor; v: Tensor }[] = []
   return {
     feeds,
-    positions,
+    positions: () => positions(0),
     fresh,
     tokens,
-    positionRows: (table) => table.gather(positions, 0),
+    positionRows: (table) => table.gather(positions(0), 0),
     rotary: () => rotary!,
     join: (_, __, live) => [...live],
     narrow: (_, live) => [...live],

@@ -8,7 +8,9 @@ export const shared: string | null = (() => {
 })()
 
 export const huggingfaceModels: readonly string[] = shared ? readdirSync(`${shared}/reference/huggingface`).sort() : []
-export const transformerLensModels: readonly string[] = shared ? readdirSync(`${shared}/reference/transformerlens`).sort() : []
+export const transformerLensModels: readonly string[] = shared
+  ? readdirSync(`${shared}/reference/transformerlens`).sort()
+  : []
 
 export interface ReferenceArray {
   readonly shape: readonly number[]
@@ -19,14 +21,20 @@ export interface ReferenceArray {
 export function readReference(path: string): Map<string, ReferenceArray> {
   const bytes = readFileSync(path)
   const length = Number(bytes.readBigUInt64LE(0))
-  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>
+  const header = JSON.parse(bytes.toString('utf8', 8, 8 + length)) as Record<
+    string,
+    { dtype: string; shape: number[]; data_offsets: [number, number] }
+  >
   const result = new Map<string, ReferenceArray>()
   for (const [name, { dtype, shape, data_offsets }] of Object.entries(header)) {
     if (name === '__metadata__') continue
     const part = bytes.subarray(8 + length + data_offsets[0], 8 + length + data_offsets[1])
     const copy = part.buffer.slice(part.byteOffset, part.byteOffset + part.byteLength)
     if (dtype !== 'F32' && dtype !== 'I64') throw new Error(`${path}: ${name} is ${dtype}`)
-    result.set(name, { shape, data: dtype === 'F32' ? new Float32Array(copy) : Float32Array.from(new BigInt64Array(copy), Number) })
+    result.set(name, {
+      shape,
+      data: dtype === 'F32' ? new Float32Array(copy) : Float32Array.from(new BigInt64Array(copy), Number),
+    })
   }
   return result
 }
