@@ -26,6 +26,8 @@ export interface OrtBackendOptions {
   readonly sessionOptions: InferenceSession.SessionOptions
   /** Whether output arrays may be given to a run (saves a copy of every output). */
   readonly preallocatedOutputs: boolean
+  /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
+  readonly explain?: (message: string) => string | undefined
 }
 
 /** ONNX Runtime in this process, in Node or in a browser. */
@@ -69,7 +71,12 @@ export class OrtBackend implements Backend {
       graphOptimizationLevel: optimisation === 'quick' ? 'basic' : 'all',
       ...(externalData.length > 0 ? { externalData } : {}),
     }
-    const session = await this.inTurn(() => this.options.ort.InferenceSession.create(model, options))
+    const session = await this.inTurn(() => this.options.ort.InferenceSession.create(model, options)).catch(
+      (error: Error) => {
+        const explanation = this.options.explain?.(error.message)
+        throw explanation ? new DiopterError(explanation, { cause: error }) : error
+      },
+    )
     const wrapped: BackendSession = {
       run: (feeds, outputs, signal) =>
         this.inTurn(async () => {

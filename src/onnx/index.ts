@@ -1,4 +1,3 @@
 export { type EmittedModel, emit } from './emit.ts'
 export { structuralHash } from './hash.ts'
-export { optimise } from './passes/index.ts'
-export { sinkSlices } from './passes/sink-slices.ts'
+export { narrow, optimise } from './passes/index.ts'

@@ -11,17 +11,21 @@ export interface NodeBackendOptions {
   readonly threads?: number
 }
 
+const GPU_HINTS = {
+  webgpu: 'it needs a driver for Vulkan, Metal or Direct3D 12 (on Linux libvulkan.so.1 and an ICD)',
+  cuda: 'it needs an NVIDIA driver, CUDA, and onnxruntime-node installed with its CUDA download (see README, "GPU")',
+}
+
 /**
  * ONNX Runtime in this Node process. Runs block the event loop while they compute; see `createHostedBackend`.
- * Throws when the provider is not part of the installed onnxruntime-node.
+ * Throws when the provider is not part of the installed onnxruntime-node; when the machine has no device for
+ * it, making the first session throws.
  */
 export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOptions = {}): Backend {
   const available = ort.listSupportedBackends().map(({ name }) => name)
   if (!available.includes(provider)) {
-    const hint =
-      provider === 'cuda' ? ' For CUDA, reinstall with `onnxruntime-node-install` unset (see README, "GPU").' : ''
     throw new DiopterError(
-      `The provider '${provider}' was asked for; this onnxruntime-node has: ${available.join(', ')}.${hint}`,
+      `The provider '${provider}' was asked for; this onnxruntime-node has: ${available.join(', ')}.`,
     )
   }
   const sessionOptions: InferenceSession.SessionOptions = {
@@ -38,5 +42,10 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
     copiesInputs: false,
     sessionOptions,
     preallocatedOutputs: provider === 'cpu',
+    explain(message) {
+      if (provider === 'cpu' || !/WebGPU adapter|Failed to load shared library|no CUDA-capable/i.test(message)) return
+      const [reason] = message.split('\n')
+      return `The provider '${provider}' was asked for and does not start on this machine: ${GPU_HINTS[provider]}. Use 'cpu', or fix that. ONNX Runtime said: ${reason}`
+    },
   })
 }

@@ -1,13 +1,24 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildHostProcess } from '../../../test/support/host-process.ts'
 import { einsum, input, type Shape, sizeOf, tensor } from '../../tensor/index.ts'
 import { type Backend, Engine, type TensorValue } from '../index.ts'
 import { createNodeBackend } from './backend.ts'
 import { createHostedBackend } from './hosted-backend.ts'
+
+const hasCuda = existsSync(
+  fileURLToPath(
+    new URL(
+      '../../../node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so',
+      import.meta.url,
+    ),
+  ),
+)
 
 let host: Awaited<ReturnType<typeof buildHostProcess>>
 const backends: Backend[] = []
@@ -43,11 +54,11 @@ const storeModel = async (backend: Backend) =>
     ['W_out', await backend.store(ramp([32, 16], 2))],
   ])
 
-/** Some seconds of products on one thread: long enough that nothing here depends on how fast the machine is. */
-const LONG = 1536
+/** A second and more of products on one thread: long enough that nothing here depends on how fast the machine is. */
+const LONG = 1024
 const long = () => {
   let x = input('x', [LONG, LONG]).mul(0)
-  for (let i = 0; i < 60; i++) x = x.matmul(x).add(i)
+  for (let i = 0; i < 40; i++) x = x.matmul(x).add(i)
   return x.sum()
 }
 const longFeeds = { x: ramp([LONG, LONG], 1) }
@@ -141,11 +152,14 @@ describe('the hosted backend', () => {
     await expect(engine.evaluate([tensor([2]).square()])).rejects.toThrow('was disposed')
   })
 
-  it('an entry that is not there, and a provider that is not there, are clear errors', async () => {
+  it('an entry that is not there is a clear error', () => {
     expect(() => createHostedBackend({ entry: '/nowhere/host-process.js' })).toThrow(/not at \/nowhere.*npm run build/)
-    const backend = createHostedBackend({ entry: host.entry, provider: 'cuda' })
-    await expect(backend.store(ramp([1], 1))).rejects.toThrow(/provider 'cuda' was asked for/)
-    await backend.dispose()
+  })
+
+  it.skipIf(hasCuda)('a provider that is not there is a clear error (skipped where CUDA is installed)', async () => {
+    const engine = new Engine({ backend: createHostedBackend({ entry: host.entry, provider: 'cuda' }) })
+    await expect(engine.evaluate([tensor([2]).square()])).rejects.toThrow(/provider 'cuda' was asked for and does not/)
+    await engine.dispose()
   })
 
   it('the child ends with its parent, also when that is killed', async () => {
@@ -178,11 +192,11 @@ describe('the hosted backend', () => {
       setTimeout(() => controller.abort(), 20)
       await expect(running).rejects.toThrow()
     }
-    for (let i = 0; i < 5; i++) await cycle()
+    for (let i = 0; i < 3; i++) await cycle()
     const before = process.memoryUsage().rss
-    for (let i = 0; i < 15; i++) await cycle()
+    for (let i = 0; i < 10; i++) await cycle()
     // A kept copy of what is sent would be 13 MB for every cycle.
-    expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(80)
+    expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(60)
   })
 })
 

@@ -1,9 +1,18 @@
 import type { Tensor } from '../../tensor/index.ts'
 import { shareCommonSubexpressions } from './common-subexpressions.ts'
 import { foldConstants } from './fold-constants.ts'
+import { pickColumns } from './pick-columns.ts'
 import { sinkSlices } from './sink-slices.ts'
 
 /** All passes in order; dead code needs none, because only what the outputs reach is ever visited. Same outputs, in order. */
 export function optimise(outputs: readonly Tensor[]): Tensor[] {
-  return shareCommonSubexpressions(foldConstants(sinkSlices(shareCommonSubexpressions(outputs))))
+  return shareCommonSubexpressions(foldConstants(narrow(shareCommonSubexpressions(outputs))))
+}
+
+/**
+ * The passes that leave out what nobody reads. Run them also before differentiating: the gradient of a narrowed graph
+ * never leaves the parts that matter.
+ */
+export function narrow(outputs: readonly Tensor[]): Tensor[] {
+  return pickColumns(sinkSlices(outputs))
 }
