@@ -1,38 +1,50 @@
 import { DiopterError } from '../errors/index.ts'
 import { constant, type Shape, sizeOf, Tensor, tensor } from '../tensor/index.ts'
-import { type ArrayValue, type EditRegion, type ResolvedEdit, resolveIndices } from './edits.ts'
+import { type ArrayValue, type EditRegion, type ResolvedEdit, resolveIndices, type ValueEdit } from './edits.ts'
 import { isAttentionHook, isHeadHook } from './hook-names.ts'
+
+/** Makes the part of a mask along positions or keys: its way differs between a whole run and a decoding step. */
+export interface PlaceMasks {
+  readonly positions: (positions: readonly number[], axis: number) => Tensor
+  readonly keys: (keys: readonly number[], axis: number) => Tensor
+}
 
 /**
  * Which elements of an activation an edit changes, as a mask that broadcasts over [n, P, ...] or [n, H, Q, K].
- * `positionMask` makes the part along the positions (its way differs between a whole run and a decoding step);
- * the mask's values are lifted, so the same edit elsewhere does not recompile. Undefined means everything.
+ * The mask's values are lifted, so the same edit elsewhere does not recompile. Undefined means everything.
  */
-export function regionMask(
-  region: EditRegion,
-  hook: string,
-  x: Tensor,
-  positionMask: (positions: readonly number[], axis: number) => Tensor,
-): Tensor | undefined {
+export function regionMask(region: EditRegion, hook: string, x: Tensor, places: PlaceMasks): Tensor | undefined {
   const attention = isAttentionHook(hook)
-  const rank = x.rank
-  const headAxis = attention ? 1 : isHeadHook(hook) ? rank - 2 : undefined
-  const axes: { axis: number; indices: readonly number[] | undefined; what: string }[] = [
-    { axis: headAxis ?? -1, indices: region.heads, what: 'head' },
-    { axis: attention ? 3 : -1, indices: region.keys, what: 'key position' },
-    { axis: attention ? -1 : rank - 1, indices: region.neurons, what: 'index' },
+  const { positions, heads, neurons, keys } = region
+  const fixed =
+    (what: string) =>
+    (indices: readonly number[], axis: number): Tensor =>
+      axisMask(resolveIndices(indices, x.shape[axis]!, what, hook), axis, x.shape)
+  const parts = [
+    { indices: heads, axis: headAxisOf(hook, x.rank), what: 'heads', mask: fixed('head') },
+    { indices: keys, axis: attention ? 3 : undefined, what: 'keys', mask: places.keys },
+    { indices: neurons, axis: attention ? undefined : x.rank - 1, what: 'neurons', mask: fixed('index') },
+    { indices: positions, axis: attention ? 2 : 1, what: 'positions', mask: places.positions },
   ]
-  const masks: Tensor[] = []
-  for (const { axis, indices, what } of axes) {
-    if (indices === undefined) continue
-    if (axis < 0)
-      throw new DiopterError(
-        `The edit of ${hook} names ${what}s, but that activation [${x.shape.join(', ')}] has no such axis.`,
-      )
-    masks.push(axisMask(resolveIndices(indices, x.shape[axis]!, what, hook), axis, x.shape))
-  }
-  if (region.positions !== undefined) masks.push(positionMask(region.positions, attention ? 2 : 1))
+  const masks = parts.flatMap(({ indices, axis, what, mask }) => {
+    if (indices === undefined) return []
+    if (axis === undefined) throw noSuchAxis(hook, what, x.shape)
+    return [mask(indices, axis)]
+  })
   return masks.length === 0 ? undefined : masks.reduce((a, b) => a.and(b))
+}
+
+/** The axis of a hook's tensor that counts heads, counted from the front. */
+export function headAxisOf(hook: string, rank: number): number | undefined {
+  if (isAttentionHook(hook)) return 1
+  return isHeadHook(hook) ? rank - 2 : undefined
+}
+
+/** What is said to an edit that narrows an axis which its hook does not have. */
+export function noSuchAxis(hook: string, what: string, shape: Shape): DiopterError {
+  return new DiopterError(
+    `The edit of ${hook} names ${what}, but that activation [${shape.join(', ')}] has no such axis.`,
+  )
 }
 
 /** A bool tensor [1, .., n, .., 1] that is true at `indices` of `axis`. */
@@ -46,29 +58,24 @@ export function axisMask(indices: readonly number[], axis: number, shape: Shape)
   )
 }
 
-/** The activation after the edit; `values` picks the edit's arrays for the rows of x. */
+/** The activation after the edit; `values` gives the edit's arrays as they belong to the rows of x. */
 export function applyResolved(
   edit: ResolvedEdit,
   hook: string,
   x: Tensor,
   mask: Tensor | undefined,
-  values: (arrays: readonly ArrayValue[]) => Tensor,
+  values: (edit: ValueEdit) => Tensor,
 ): Tensor {
   const changed = change(edit, hook, x, values)
   return mask ? mask.where(changed, x) : changed.broadcast(...x.shape)
 }
 
-function change(
-  edit: ResolvedEdit,
-  hook: string,
-  x: Tensor,
-  values: (arrays: readonly ArrayValue[]) => Tensor,
-): Tensor {
+function change(edit: ResolvedEdit, hook: string, x: Tensor, values: (edit: ValueEdit) => Tensor): Tensor {
   switch (edit.kind) {
     case 'set':
-      return values(edit.values)
+      return values(edit)
     case 'add':
-      return x.add(values(edit.values))
+      return x.add(values(edit))
     case 'scale':
       return x.mul(edit.factor)
     case 'clamp':
@@ -86,34 +93,43 @@ function change(
   }
 }
 
-/** The values of an edit as one tensor that broadcasts to the rows' activation; one array for all rows, or one per row. */
-export function stackValues(
-  arrays: readonly ArrayValue[],
-  prompts: readonly number[],
-  hook: string,
-  shape: Shape,
-): Tensor {
-  const fit = (value: ArrayValue): void => {
-    const full = shape.slice(1)
+/**
+ * The values of an edit as one tensor that broadcasts to the activation [n, ...] of some prompts; one array for all, or one
+ * for each prompt. Throws when they do not fit.
+ */
+export function stackValues(edit: ValueEdit, prompts: readonly number[], shape: Shape): Tensor {
+  const { hook, values } = edit
+  const rows = values.length === 1 ? values : prompts.map((prompt) => values[prompt]!)
+  const full = shape.slice(1)
+  for (const value of rows) {
+    requireLength(edit, value, full[isAttentionHook(hook) ? 1 : 0]!)
     const offset = full.length - value.shape.length
     const fits = offset >= 0 && value.shape.every((n, i) => n === 1 || n === full[offset + i])
     if (!fits || sizeOf(value.shape) !== value.data.length) {
       throw new DiopterError(
-        `The value given for ${hook} has shape [${value.shape.join(', ')}]; it must broadcast to one prompt's activation [${full.join(', ')}].`,
+        `The value given for ${hook} has shape [${value.shape.join(', ')}] and ${value.data.length} elements; it must broadcast to one prompt's activation [${full.join(', ')}].`,
       )
     }
   }
-  arrays.forEach(fit)
-  if (arrays.length === 1) return tensor(arrays[0]!.data, arrays[0]!.shape)
-  const rows = prompts.map((prompt) => arrays[prompt]!)
-  const size = rows[0]!.data.length
+  const first = rows[0]!
+  if (values.length === 1) return tensor(first.data, first.shape)
+  const size = first.data.length
   const data = new Float32Array(rows.length * size)
   rows.forEach((row, i) => {
     data.set(row.data as Float32Array, i * size)
   })
   // [n, 1 .., ...]: the axes that the values lack are broadcast
-  const missing = shape.length - 1 - rows[0]!.shape.length
-  return tensor(data, [rows.length, ...new Array<number>(missing).fill(1), ...rows[0]!.shape])
+  const missing = full.length - first.shape.length
+  return tensor(data, [rows.length, ...new Array<number>(missing).fill(1), ...first.shape])
+}
+
+/** Throws when values that stand for the positions of a prompt come from one of another length. */
+export function requireLength({ hook, byPosition }: ValueEdit, { shape }: ArrayValue, length: number): void {
+  const own = shape[isAttentionHook(hook) ? 1 : 0]
+  if (byPosition && own !== length)
+    throw new DiopterError(
+      `The values for ${hook} come from a prompt of ${own} tokens and are put into one of ${length}; give prompts of the same length.`,
+    )
 }
 
 /** What a traced edit returned, checked to be of the activation's shape. */

@@ -17,6 +17,8 @@ export interface NamedArray {
 export interface Activation extends NamedArray {
   /** Tokens of each prompt. */
   readonly lengths: readonly number[]
+  /** Keys of each prompt, where these are more than its tokens here: attention hooks of decoding steps. */
+  readonly keyLengths?: readonly number[]
 }
 
 /** One prompt's own part of an activation: [position, ...] or [head, query, key], without padding. */
@@ -35,16 +37,16 @@ export function ofPrompt(
 const parts = new WeakMap<Activation, Map<number, { shape: number[]; data: TypedArray }>>()
 
 function cutPrompt(activation: Activation, prompt: number): { shape: number[]; data: TypedArray } {
-  const { shape, data, lengths, axes } = activation
-  const length = lengths[prompt]!
-  const trimmed = shape.slice(1).map((n, i) => (isPositionAxis(axes[i + 1]!) ? length : n))
+  const { shape, data, lengths, keyLengths = lengths, axes } = activation
+  const sizes: Record<string, number> = {
+    position: lengths[prompt]!,
+    query: lengths[prompt]!,
+    key: keyLengths[prompt]!,
+  }
+  const trimmed = shape.slice(1).map((n, i) => sizes[axes[i + 1]!] ?? n)
   const size = sizeOf(shape.slice(1))
   const row = data.subarray(prompt * size, (prompt + 1) * size) as TypedArray
   return { shape: trimmed, data: takeLeading(row, shape.slice(1), trimmed) }
-}
-
-export function isPositionAxis(axis: string): boolean {
-  return axis === 'position' || axis === 'query' || axis === 'key'
 }
 
 /** The leading part of every axis. */

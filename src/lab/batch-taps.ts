@@ -51,7 +51,7 @@ export class BatchTaps implements Taps {
     for (const planned of this.edits) {
       if (!planned.hooks.includes(name)) continue
       y = this.apply(planned, name, y)
-      planned.fired++
+      if (this.isHere(planned)) planned.fired++
     }
     // A gradient needs a node of its own: views are otherwise looked through by what follows.
     if (this.differentiate.has(name)) y = y.pin()
@@ -59,25 +59,30 @@ export class BatchTaps implements Taps {
     return y
   }
 
+  /** Whether an edit is about the prompts, and not only about tokens that will follow. */
+  private isHere({ edit }: PlannedEdit): boolean {
+    if (typeof edit === 'function' || edit.positions === undefined) return true
+    return edit.positions.some((position) => position < this.layout.length)
+  }
+
   private apply(planned: PlannedEdit, hook: string, x: Tensor): Tensor {
     const { layout } = this
     const parts = layout.groups.map((group) => {
       const own = layout.logical(hook, x, group)
-      const prompts = Array.from({ length: group.count }, (_, i) => group.first + i)
-      if (typeof planned.edit === 'function')
-        return checkEdited(planned.edit(own, context(hook, group, prompts)), own, hook)
+      if (typeof planned.edit === 'function') return checkEdited(planned.edit(own, context(hook, group)), own, hook)
       const edit = planned.byHook?.get(hook) ?? planned.edit
-      const mask = regionMask(edit, hook, own, (positions, axis) => {
-        const present = this.continues ? positions.filter((p) => p < group.length) : positions
-        return axisMask(resolveIndices(present, group.length, 'position', hook), axis, own.shape)
-      })
-      return applyResolved(edit, hook, own, mask, (arrays) => stackValues(arrays, prompts, hook, own.shape))
+      const along = (what: string) => (places: readonly number[], axis: number) => {
+        const present = this.continues ? places.filter((p) => p < group.length) : places
+        return axisMask(resolveIndices(present, group.length, what, hook), axis, own.shape)
+      }
+      const mask = regionMask(edit, hook, own, { positions: along('position'), keys: along('key position') })
+      return applyResolved(edit, hook, own, mask, (given) => stackValues(given, group.prompts, own.shape))
     })
     return layout.padded ? layout.physical(hook, x, parts) : parts[0]!
   }
 }
 
-function context(hook: string, { count, length }: LengthGroup, prompts: readonly number[]): EditContext {
+function context(hook: string, { count, length, prompts }: LengthGroup): EditContext {
   const positions = BigInt64Array.from({ length: count * length }, (_, i) => BigInt(i % length))
   return { hook, layer: layerOf(hook), prompts, positions: tensor(positions, [count, length]) }
 }

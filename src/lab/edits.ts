@@ -28,8 +28,8 @@ export type EditAction =
   | { readonly kind: 'zero' }
   /** The mean over `prompts` (the run's own when absent): over all positions, or per position when all have one length. */
   | { readonly kind: 'mean'; readonly prompts?: readonly Prompt[]; readonly per?: 'all' | 'position' }
-  /** The activation of another prompt, at the same positions (one prompt for all, or one for each). */
-  | { readonly kind: 'resample'; readonly from: Prompt | readonly string[] }
+  /** The activation of another prompt of the same length, at the same positions (one prompt for all, or one for each). */
+  | { readonly kind: 'resample'; readonly from: Prompt | readonly Prompt[] }
   | { readonly kind: 'replace'; readonly value: number | readonly number[] | ArrayValue }
   | { readonly kind: 'add'; readonly value: number | readonly number[] | ArrayValue; readonly factor?: number }
   | { readonly kind: 'scale'; readonly factor: number }
@@ -53,7 +53,11 @@ export interface EditContext {
   readonly positions: Tensor
 }
 
-/** A traced edit: gets the activation with logical positions and returns one of the same shape. */
+/**
+ * A traced edit: gets the activation with logical positions and returns one of the same shape. In decoding steps there is
+ * one position, the new token's; attention hooks are [n, H, 1, K] there with key k at index k, and what lies beyond the
+ * new token's own position is masked.
+ */
 export type EditFunction = (x: Tensor, context: EditContext) => Tensor
 
 /** Edits of a run: a list of declarative ones, or by hook name or glob: functions, declarative actions, or lists of both. */
@@ -74,12 +78,11 @@ export interface EditRequest {
 export function listEdits(edits: Edits | undefined): EditRequest[] {
   if (edits === undefined) return []
   if (isList(edits)) return edits.map((edit) => ({ hook: edit.hook, edit }))
-  return Object.entries(edits).flatMap(([hook, given]) =>
-    (isMany(given) ? given : [given]).map((edit) => ({
-      hook,
-      edit: typeof edit === 'function' ? edit : { ...edit, hook },
-    })),
-  )
+  return Object.entries(edits).flatMap(([hook, given]) => {
+    const list = isMany(given) ? given : [given]
+    if (list.length === 0) throw new DiopterError(`The list of edits of ${hook} is empty; leave it out.`)
+    return list.map((edit) => ({ hook, edit: typeof edit === 'function' ? edit : { ...edit, hook } }))
+  })
 }
 
 const isList = (edits: Edits): edits is readonly Edit[] => Array.isArray(edits)
@@ -90,11 +93,19 @@ const isMany = (
 /** An edit whose values are known: what other runs had to give has been filled in. */
 export type ResolvedEdit = EditRegion &
   (
-    | { readonly kind: 'set' | 'add'; readonly values: readonly ArrayValue[] }
+    | {
+        readonly kind: 'set' | 'add'
+        readonly values: readonly ArrayValue[]
+        /** Whether the values stand for the positions of whole prompts. */
+        readonly byPosition?: boolean
+      }
     | { readonly kind: 'scale'; readonly factor: number }
     | { readonly kind: 'project_out'; readonly direction: Float32Array }
     | { readonly kind: 'clamp'; readonly min: number; readonly max: number }
   )
+
+/** An edit that brings values. */
+export type ValueEdit = Extract<ResolvedEdit, { readonly kind: 'set' | 'add' }>
 
 /** Indices 0..size-1 from a list that may count from the end. */
 export function resolveIndices(list: readonly number[], size: number, what: string, hook: string): number[] {

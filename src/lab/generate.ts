@@ -1,5 +1,5 @@
 import type { TensorValue } from '../engine/index.ts'
-import { DiopterError, type WorkOptions } from '../errors/index.ts'
+import { DiopterError, throwIfAborted, type WorkOptions } from '../errors/index.ts'
 import { traceModel } from '../models/parts/model.ts'
 import type { Tensor } from '../tensor/index.ts'
 import type { DecodeStream } from '../tokenizer/decode.ts'
@@ -16,7 +16,7 @@ import type { TokenizedPrompt } from './prompts.ts'
 import { type EditReport, type Provenance, reportEdits } from './provenance.ts'
 import { planEdits } from './resolve-edits.ts'
 import { runModel } from './run.ts'
-import { type SamplingOptions, sampler } from './sampling.ts'
+import { type SamplingOptions, sampler, samples } from './sampling.ts'
 import { StepTaps } from './step-taps.ts'
 import { tappedForward } from './tapped-forward.ts'
 
@@ -31,8 +31,11 @@ export interface GenerateOptions extends SamplingOptions, WorkOptions {
   /** Hooks whose activations are returned, of the prompt and of every step. */
   readonly capture?: string | readonly string[]
   readonly prependBos?: boolean
-  /** Called for every new token with the text that it completes. */
-  readonly onToken?: (token: { prompt: number; id: number; text: string }) => void
+  /**
+   * Called for every new token with the text that it completes (what may become a stop text is held back), and with id null
+   * when the end of a continuation gives more text. Put together, these texts are the continuation's.
+   */
+  readonly onToken?: (token: { prompt: number; id: number | null; text: string }) => void
 }
 
 /** One prompt's continuation. */
@@ -55,8 +58,13 @@ export interface GenerateOutput {
 }
 
 const SMALLEST_CAPACITY = 64
+/** The cache has room for all tokens asked for from the start, up to this many; beyond, it grows while they come. */
+const LARGEST_FIRST_CAPACITY = 1024
 
-/** Continues prompts; see `Model.generate`. On abort, what was generated so far is returned. */
+/**
+ * Continues prompts; see `Model.generate`. On abort, what was generated so far is returned.
+ * Throws for options that contradict each other, and edits that no token asked for can reach.
+ */
 export async function generate(
   model: Model,
   prompts: readonly Prompt[],
@@ -65,41 +73,42 @@ export async function generate(
   const { signal, onProgress } = options
   if (!(Number.isInteger(options.tokens) && options.tokens >= 0))
     throw new DiopterError(`tokens: ${options.tokens} must be a whole number from 0.`)
-  const choose = sampler(options)
+  if (options.stop?.some((text) => text === '')) throw new DiopterError('stop: an empty text would end everything.')
+  if (options.stop?.length && !model.tokenizer)
+    throw new DiopterError('stop: this model has no tokenizer.json, so its tokens have no text to stop at.')
+  throwIfAborted(signal)
   const tokenized = prompts.map((prompt) => tokenizeOrStart(model, prompt, options.prependBos))
-  const order = tokenized.map((_, i) => i).sort((a, b) => tokenized[a]!.ids.length - tokenized[b]!.ids.length || a - b)
-  const rows = order.map((i) => new Row(model, tokenized[i]!, i, options))
-  const ids = order.map((i) => tokenized[i]!.ids)
+  const ids = tokenized.map((prompt) => prompt.ids)
   const layout = batchLayout(model.config, ids)
+  const rows = layout.order.map((i) => new Row(model, tokenized[i]!, i, options))
   const capture = typeof options.capture === 'string' ? [options.capture] : (options.capture ?? [])
   const captured = [...new Set(capture.flatMap((pattern) => matchNames(pattern, model.hookNames, 'The hook')))]
-  const edits = await planEdits(
-    options.edits,
-    model.hookNames,
-    order.map((i) => tokenized[i]!.ids),
-    async (sources, hooks) => {
-      const { captures } = await runModel(model, sources, {
-        capture: hooks,
-        positions: 'none',
-        prependBos: options.prependBos,
-        signal,
-      })
-      return captures
-    },
-  )
+  const edits = await planEdits(options.edits, model.hookNames, ids, async (sources, hooks) => {
+    const { captures } = await runModel(model, sources, {
+      capture: hooks,
+      positions: 'none',
+      prependBos: options.prependBos,
+      signal,
+    })
+    return captures
+  })
+  // The last new token is chosen and never read.
+  const read = Math.min(layout.length + Math.max(0, options.tokens - 1), model.config.n_ctx)
+  for (const { edit, pattern } of edits) requireReachable(edit, pattern, read)
 
-  const limit = Math.min(layout.length + options.tokens, model.config.n_ctx)
-  const padding = ids.map((row) => layout.length - row.length)
-  let cache = new KeyValueCache(model.config, rows.length, capacityFor(layout.length + 1, limit), padding)
+  const padding = layout.order.map((prompt) => layout.length - ids[prompt]!.length)
+  const limit = Math.min(layout.length + options.tokens, model.config.n_ctx + Math.max(...padding))
+  const first = Math.max(layout.length + 1, Math.min(limit, LARGEST_FIRST_CAPACITY))
+  let cache = new KeyValueCache(model.config, capacityFor(first), layout.order, padding)
   const captures: Record<string, Activation[]> = Object.fromEntries(captured.map((name) => [name, []]))
-  let logits = await prefill(model, layout, edits, captured, cache, order, captures)
+  let logits = await prefill(model, layout, edits, captured, cache, captures, signal)
   let step: DecodingStep | undefined
   const started = Date.now()
   try {
     for (let done = 0; done < options.tokens; done++) {
       const vocabulary = logits.length / rows.length
       rows.forEach((row, i) => {
-        row.accept(logits.subarray(i * vocabulary, (i + 1) * vocabulary), choose)
+        row.accept(logits.subarray(i * vocabulary, (i + 1) * vocabulary))
       })
       onProgress?.({
         phase: 'generating',
@@ -108,16 +117,13 @@ export async function generate(
         unit: 'tokens',
         etaSeconds: ((Date.now() - started) / 1000 / (done + 1)) * (options.tokens - done - 1),
       })
-      if (rows.every((row) => row.stoppedBy !== undefined) || done === options.tokens - 1) break
-      if (cache.length >= model.config.n_ctx) {
-        for (const row of rows) row.stoppedBy ??= 'context'
-        break
-      }
-      if (signal?.aborted) {
-        for (const row of rows) row.stoppedBy ??= 'cancelled'
-        break
-      }
-      if (cache.length >= cache.capacity) cache = cache.grown(model.config, capacityFor(cache.length + 1, limit))
+      if (done === options.tokens - 1) break
+      rows.forEach((row, i) => {
+        if (cache.length - padding[i]! >= model.config.n_ctx) row.end('context')
+        else if (signal?.aborted) row.end('cancelled')
+      })
+      if (rows.every((row) => row.stoppedBy !== undefined)) break
+      if (cache.length >= cache.capacity) cache = cache.grown(model.config, capacityFor(cache.length + 1))
       if (step?.capacity !== cache.capacity) {
         step?.release()
         step = new DecodingStep(model, cache, edits, captured)
@@ -125,7 +131,6 @@ export async function generate(
       logits = await step.run(
         rows.map((row) => row.last),
         cache,
-        order,
         captures,
       )
     }
@@ -139,7 +144,7 @@ export async function generate(
     captures,
     cache,
     edits: reportEdits(edits),
-    provenance: model.provenance({ prompts: tokenized, seed: options.seed ?? null }),
+    provenance: model.provenance({ prompts: tokenized, seed: samples(options) ? (options.seed ?? 0) : null }),
   }
 }
 
@@ -152,10 +157,18 @@ function tokenizeOrStart(model: Model, prompt: Prompt, prependBos: boolean | und
 }
 
 /** Powers of two, so that runs of nearby lengths share a compiled step. */
-function capacityFor(needed: number, limit: number): number {
+function capacityFor(needed: number): number {
   let capacity = SMALLEST_CAPACITY
-  while (capacity < needed || capacity < limit) capacity *= 2
+  while (capacity < needed) capacity *= 2
   return capacity
+}
+
+/** Throws when all positions of an edit lie behind the `read` tokens that will be read at most. */
+function requireReachable(edit: PlannedEdit['edit'], pattern: string, read: number): void {
+  if (typeof edit === 'function' || !edit.positions?.every((position) => position >= read)) return
+  throw new DiopterError(
+    `The edit of ${pattern} asks for positions ${edit.positions.join(', ')}; at most ${read} tokens will be read (0..${read - 1}).`,
+  )
 }
 
 /** Runs the prompts, fills the cache, and gives the last logits, [B * V]. */
@@ -165,8 +178,8 @@ async function prefill(
   edits: readonly PlannedEdit[],
   captured: readonly string[],
   cache: KeyValueCache,
-  order: readonly number[],
   captures: Record<string, Activation[]>,
+  signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   const keep: Tensor[] = []
   const taps = new BatchTaps(layout, edits, new Set(captured), new Set(), true)
@@ -180,7 +193,7 @@ async function prefill(
   }
   const logits = traceModel(tappedForward(model.config, model.weights, watching, taps)).get(':', -1)
   const outputs = [logits, ...keep, ...captured.map((name) => taps.recorded.get(name)!)]
-  const results = await model.engine.evaluate(outputs, {}, { weights: model.weights.stored })
+  const results = await model.engine.evaluate(outputs, {}, { weights: model.weights.stored, signal })
   for (let layer = 0; layer < model.config.n_layers; layer++) {
     cache.write(
       layer,
@@ -191,7 +204,7 @@ async function prefill(
   }
   cache.length = layout.length
   captured.forEach((name, i) => {
-    captures[name]!.push(logicalActivation(name, results[1 + keep.length + i]!, layout, order))
+    captures[name]!.push(logicalActivation(name, results[1 + keep.length + i]!, layout))
   })
   return results[0]!.data as Float32Array
 }
@@ -210,7 +223,7 @@ class DecodingStep {
     this.capacity = cache.capacity
     this.captured = captured
     this.layout = stepLayout(model.config, cache.batch, cache.capacity)
-    this.taps = new StepTaps(this.layout, edits, new Set(captured), cache.batch)
+    this.taps = new StepTaps(this.layout, edits, new Set(captured), cache.prompts)
     const logits = traceModel(tappedForward(model.config, model.weights, this.layout, this.taps)).get(':', -1)
     const fresh = this.layout.fresh.flatMap(({ k, v }) => [k, v])
     this.program = model.engine.compile([logits, ...fresh, ...captured.map((name) => this.taps.recorded.get(name)!)], {
@@ -221,19 +234,18 @@ class DecodingStep {
   async run(
     tokens: readonly number[],
     cache: KeyValueCache,
-    order: readonly number[],
     captures: Record<string, Activation[]>,
   ): Promise<Float32Array> {
     const place: StepPlace = { tokens, slot: cache.length, cache }
     const feeds = Object.fromEntries(this.layout.feeds.map(({ name, value }) => [name, value(place)]))
     const results = await this.program.run(feeds)
-    this.taps.countFirings()
+    this.taps.countFirings(place)
     for (let layer = 0; layer < this.model.config.n_layers; layer++) {
       cache.write(layer, results[1 + 2 * layer]!.data as Float32Array, results[2 + 2 * layer]!.data as Float32Array, 1)
     }
     const offset = 1 + 2 * this.model.config.n_layers
     this.captured.forEach((name, i) => {
-      captures[name]!.push(stepActivation(name, results[offset + i]!, place, order))
+      captures[name]!.push(stepActivation(name, results[offset + i]!, place))
     })
     cache.length++
     return results[0]!.data as Float32Array
@@ -245,20 +257,17 @@ class DecodingStep {
 }
 
 /** A step's activation in the order of the prompts; keys of attention hooks are each row's own tokens so far. */
-function stepActivation(
-  name: string,
-  value: TensorValue,
-  { slot, cache }: StepPlace,
-  order: readonly number[],
-): Activation {
-  const batch = order.length
+function stepActivation(name: string, value: TensorValue, { slot, cache }: StepPlace): Activation {
+  const { batch, prompts } = cache
   const size = value.data.length / batch
   const attention = isAttentionHook(name)
   const keys = slot + 1
   const heads = attention ? value.shape[1]! : 0
   const width = attention ? heads * keys : size
   const data = new Float32Array(batch * width).fill(Number.NaN)
-  order.forEach((prompt, row) => {
+  const keyLengths = new Array<number>(batch)
+  prompts.forEach((prompt, row) => {
+    keyLengths[prompt] = slot + 1 - cache.padding[row]!
     const from = (value.data as Float32Array).subarray(row * size, (row + 1) * size)
     if (!attention) {
       data.set(from, prompt * width)
@@ -274,7 +283,9 @@ function stepActivation(
     }
   })
   const shape = attention ? [batch, heads, 1, keys] : value.shape
-  return { name, axes: hookAxes(name, shape.length), shape, dtype: 'float32', data, lengths: order.map(() => 1) }
+  const lengths = prompts.map(() => 1)
+  const own = attention ? { keyLengths } : {}
+  return { name, axes: hookAxes(name, shape.length), shape, dtype: 'float32', data, lengths, ...own }
 }
 
 /** One prompt while it is continued. */
@@ -284,10 +295,13 @@ class Row {
   stoppedBy: Continuation['stoppedBy'] | undefined
   private readonly ids: number[] = []
   private text = ''
+  /** Characters of the text that `onToken` has been given. */
+  private told = 0
   private readonly prompt: TokenizedPrompt
   private readonly stream: DecodeStream | undefined
   private readonly special: ReadonlySet<number>
   private readonly options: GenerateOptions
+  private readonly choose: (logits: Float32Array) => number
 
   constructor(model: Model, prompt: TokenizedPrompt, index: number, options: GenerateOptions) {
     const { tokenizer } = model
@@ -297,36 +311,57 @@ class Row {
     this.stream = tokenizer?.decodeStream({ prompt: prompt.ids })
     const special = options.stopAtSpecial === false ? [] : [tokenizer?.bosId, tokenizer?.eosId]
     this.special = new Set(special.filter((id) => typeof id === 'number'))
+    // Every prompt has its own stream of chance, which does not depend on the others'.
+    this.choose = sampler({ ...options, seed: (options.seed ?? 0) + Math.imul(index, 0x85ebca6b) })
   }
 
   /** Takes the next token from its logits [V]. */
-  accept(logits: Float32Array, choose: (logits: Float32Array) => number): void {
+  accept(logits: Float32Array): void {
     if (this.stoppedBy !== undefined) return
-    const id = choose(logits)
+    const id = this.choose(logits)
     this.last = id
     if (this.special.has(id)) {
-      this.stoppedBy = 'special token'
+      this.end('special token')
       return
     }
     this.ids.push(id)
-    const text = this.stream?.push(id) ?? ''
-    this.text += text
-    const stop = this.options.stop?.map((s) => this.text.indexOf(s)).filter((at) => at >= 0)
-    if (stop && stop.length > 0) {
-      this.text = this.text.slice(0, Math.min(...stop))
+    this.text += this.stream?.push(id) ?? ''
+    const stops = this.options.stop ?? []
+    const found = stops.map((stop) => this.text.indexOf(stop)).filter((at) => at >= 0)
+    if (found.length > 0) {
+      this.text = this.text.slice(0, Math.min(...found))
       this.stoppedBy = 'stop text'
-      return
     }
-    this.options.onToken?.({ prompt: this.index, id, text })
+    const held = this.stoppedBy === undefined ? beginning(this.text, stops) : 0
+    this.tell(id, this.text.length - held)
+  }
+
+  /** Ends the continuation, unless it has ended. */
+  end(reason: Continuation['stoppedBy']): void {
+    if (this.stoppedBy !== undefined) return
+    this.stoppedBy = reason
+    this.text += this.stream?.end() ?? ''
+    if (this.told < this.text.length) this.tell(null, this.text.length)
   }
 
   finish(): Continuation {
-    if (this.stoppedBy !== 'stop text') this.text += this.stream?.end() ?? ''
-    return {
-      prompt: this.prompt,
-      ids: this.ids,
-      text: this.stream ? this.text : null,
-      stoppedBy: this.stoppedBy ?? 'length',
-    }
+    this.end('length')
+    const text = this.stream ? this.text : null
+    return { prompt: this.prompt, ids: this.ids, text, stoppedBy: this.stoppedBy! }
   }
+
+  private tell(id: number | null, upTo: number): void {
+    const text = this.text.slice(this.told, upTo)
+    this.told = upTo
+    this.options.onToken?.({ prompt: this.index, id, text })
+  }
+}
+
+/** How many characters at the end of a text are the beginning of one of the stop texts. */
+function beginning(text: string, stops: readonly string[]): number {
+  const lengths = stops.map((stop) => {
+    for (let n = Math.min(stop.length - 1, text.length); n > 0; n--) if (text.endsWith(stop.slice(0, n))) return n
+    return 0
+  })
+  return Math.max(0, ...lengths)
 }

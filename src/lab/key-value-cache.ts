@@ -4,6 +4,8 @@ import type { ModelConfig } from '../models/config.ts'
 export class KeyValueCache {
   readonly batch: number
   readonly capacity: number
+  /** The number of each row's prompt: rows are sorted by length. */
+  readonly prompts: readonly number[]
   /** Leading slots of every row that hold no token. */
   readonly padding: readonly number[]
   readonly layers: readonly { readonly k: Float32Array; readonly v: Float32Array }[]
@@ -12,9 +14,11 @@ export class KeyValueCache {
   private readonly heads: number
   private readonly size: number
 
-  constructor(config: ModelConfig, batch: number, capacity: number, padding: readonly number[]) {
+  constructor(config: ModelConfig, capacity: number, prompts: readonly number[], padding: readonly number[]) {
+    const batch = prompts.length
     this.batch = batch
     this.capacity = capacity
+    this.prompts = prompts
     this.padding = padding
     this.heads = config.n_key_value_heads
     this.size = config.d_head
@@ -37,7 +41,7 @@ export class KeyValueCache {
 
   /** A copy with more room. */
   grown(config: ModelConfig, capacity: number): KeyValueCache {
-    const larger = new KeyValueCache(config, this.batch, capacity, this.padding)
+    const larger = new KeyValueCache(config, capacity, this.prompts, this.padding)
     const [from, to] = [this.capacity * this.size, capacity * this.size]
     this.layers.forEach(({ k, v }, layer) => {
       for (let row = 0; row < this.batch * this.heads; row++) {

@@ -11,16 +11,11 @@ export function hookAxes(hook: string, rank: number): string[] {
   return ['batch', 'position', hook === 'logits' ? 'vocabulary' : 'feature'].slice(0, rank)
 }
 
-/** What came out of a run, without padding and in the order of the prompts. `order[row]` is the prompt of a row. */
-export function logicalActivation(
-  hook: string,
-  value: TensorValue,
-  layout: BatchLayout,
-  order: readonly number[],
-): Activation {
+/** What came out of a run, without padding and in the order of the prompts. */
+export function logicalActivation(hook: string, value: TensorValue, layout: BatchLayout): Activation {
+  const { order } = layout
   const lengths = new Array<number>(layout.batch)
-  for (const { first, count, length } of layout.groups)
-    for (let i = 0; i < count; i++) lengths[order[first + i]!] = length
+  for (const { prompts, length } of layout.groups) for (const prompt of prompts) lengths[prompt] = length
   const activation = {
     name: hook,
     axes: hookAxes(hook, value.shape.length),

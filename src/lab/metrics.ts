@@ -1,5 +1,5 @@
 import { DiopterError } from '../errors/index.ts'
-import { crossEntropy, sizeOf, type Tensor, tensor } from '../tensor/index.ts'
+import { crossEntropy, sizeOf, Tensor, tensor } from '../tensor/index.ts'
 
 /** What a metric may look at beside the logits. */
 export interface MetricContext {
@@ -25,13 +25,15 @@ export interface Metric {
 /** A token id for every prompt, or one for all. */
 export type TokenChoice = number | readonly number[]
 
-function chosen(choice: TokenChoice, prompts: readonly number[], what: string): Tensor {
+function chosen(choice: TokenChoice, prompts: readonly number[], vocabulary: number, what: string): Tensor {
   const ids = prompts.map((prompt) => {
     const id = typeof choice === 'number' ? choice : choice[prompt]
     if (id === undefined)
       throw new DiopterError(
         `The metric has ${(choice as readonly number[]).length} ${what} tokens, and none for prompt ${prompt}; give one per prompt or a single one.`,
       )
+    if (!Number.isInteger(id) || id < 0 || id >= vocabulary)
+      throw new DiopterError(`The metric's ${what} token ${id} is outside the vocabulary (0..${vocabulary - 1}).`)
     return id
   })
   return tensor(ids, [ids.length, 1], 'int64')
@@ -40,10 +42,8 @@ function chosen(choice: TokenChoice, prompts: readonly number[], what: string): 
 /** The scores [n] of one token per row of [n, 1, V]. */
 function pick(scores: Tensor, choice: TokenChoice, prompts: readonly number[], what: string): Tensor {
   // [n, 1, V] -> [n, V], then one element per row [n, 1] -> [n]
-  return scores
-    .get(':', -1)
-    .gatherElements(chosen(choice, prompts, what), 1)
-    .squeeze(1)
+  const last = scores.get(':', -1)
+  return last.gatherElements(chosen(choice, prompts, last.shape[1]!, what), 1).squeeze(1)
 }
 
 /** logit(answer) - logit(wrong) at the last position. */
@@ -117,8 +117,10 @@ export function asMetric(metric: Metric | MetricFunction): Metric {
 
 /** The metric's values [n] of rows, checked. */
 export function evaluateMetric(metric: Metric, logits: Tensor, context: MetricContext, mayBeScalar: boolean): Tensor {
-  const value = metric.evaluate(logits, context)
+  const value: unknown = metric.evaluate(logits, context)
   const n = context.prompts.length
+  if (!(value instanceof Tensor))
+    throw new DiopterError(`The metric '${metric.name}' returned no tensor; return one value per row, [${n}].`)
   if (value.rank === 1 && value.shape[0] === n) return value
   if (sizeOf(value.shape) === 1 && (mayBeScalar || n === 1)) return value.reshape(1)
   throw new DiopterError(

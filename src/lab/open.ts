@@ -32,14 +32,16 @@ export interface MemoryEstimate {
   readonly residentBytes: number
 }
 
-/** Estimates the memory of a checkpoint from its header. */
-export function estimateMemory(checkpoint: Checkpoint): MemoryEstimate {
-  const { entries, elements, totalBytes } = checkpoint
-  const largest = Math.max(0, ...[...entries.values()].map(({ shape }) => sizeOf(shape)))
+/** Estimates the memory of a checkpoint from its header, without the tensors that the model does not read. */
+export function estimateMemory(checkpoint: Checkpoint, unread: readonly string[] = []): MemoryEstimate {
+  const read = [...checkpoint.entries].filter(([name]) => !unread.includes(name))
+  const sizes = read.map(([, { shape }]) => sizeOf(shape))
+  const elements = sizes.reduce((sum, size) => sum + size, 0)
+  const largest = Math.max(0, ...sizes)
   const weightBytes = 4 * elements
   return {
     parameters: elements,
-    checkpointBytes: totalBytes,
+    checkpointBytes: checkpoint.totalBytes,
     weightBytes,
     peakLoadBytes: weightBytes + 4 * largest + 2 ** 25,
     residentBytes: Math.ceil(2.4 * weightBytes),
@@ -53,7 +55,7 @@ export function estimateMemory(checkpoint: Checkpoint): MemoryEstimate {
 export async function openModel(source: FileSource, backend: Backend, options: OpenOptions = {}): Promise<Model> {
   const checkpoint = await openCheckpoint(source)
   const description = describeModel(checkpoint.config, checkpoint.entries)
-  const estimate = estimateMemory(checkpoint)
+  const estimate = estimateMemory(checkpoint, description.unread)
   if (options.memoryLimit !== undefined && estimate.peakLoadBytes > options.memoryLimit) {
     throw new DiopterError(
       `${source.description} needs about ${gigabytes(estimate.peakLoadBytes)} of memory to load (${(estimate.parameters / 1e6).toFixed(0)} million parameters as float32); ${gigabytes(options.memoryLimit)} are free.`,

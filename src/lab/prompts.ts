@@ -33,6 +33,7 @@ export function tokenizePrompt(
     checkIds(ids, config)
     return { text: prompt, ids, tokens, startToken }
   }
+  if (prompt.length === 0) throw new DiopterError('The prompt is an empty list; give at least one token id.')
   checkIds(prompt, config)
   return {
     text: null,

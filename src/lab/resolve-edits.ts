@@ -54,6 +54,10 @@ export async function resolveEdit(
   captureRun: CaptureRun,
 ): Promise<Map<string, ResolvedEdit>> {
   const { hook: _, positions, heads, neurons, keys } = edit
+  for (const [name, list] of Object.entries({ positions, heads, neurons, keys })) {
+    if (list?.length === 0)
+      throw new DiopterError(`The edit of ${edit.hook} has an empty list of ${name}; leave it out to mean all.`)
+  }
   const forEach = (make: (hook: string) => DistributiveOmit<ResolvedEdit, 'hook'>) =>
     new Map(hooks.map((hook) => [hook, { hook, positions, heads, neurons, keys, ...make(hook) }]))
   switch (edit.kind) {
@@ -64,17 +68,18 @@ export async function resolveEdit(
     case 'add': {
       const value = asArray(edit.value)
       const factor = edit.factor ?? 1
-      const scaled =
-        factor === 1
-          ? value
-          : { shape: value.shape, data: Float32Array.from(value.data as Float32Array, (x) => x * factor) }
+      const scaled = { shape: value.shape, data: Float32Array.from(value.data as Float32Array, (x) => x * factor) }
       return forEach(() => ({ kind: 'add', values: [scaled] }))
     }
     case 'scale':
       return forEach(() => ({ kind: 'scale', factor: edit.factor }))
     case 'project_out':
+      if (edit.direction.every((x: number) => x === 0))
+        throw new DiopterError(`project_out at ${edit.hook}: the direction is zero.`)
       return forEach(() => ({ kind: 'project_out', direction: Float32Array.from(edit.direction) }))
     case 'clamp':
+      if (edit.min === undefined && edit.max === undefined)
+        throw new DiopterError(`clamp at ${edit.hook} has neither min nor max.`)
       return forEach(() => ({
         kind: 'clamp',
         min: edit.min ?? Number.NEGATIVE_INFINITY,
@@ -82,7 +87,11 @@ export async function resolveEdit(
       }))
     case 'freeze': {
       const clean = await captureRun(prompts, hooks)
-      return forEach((hook) => ({ kind: 'set', values: prompts.map((_, i) => ofPrompt(clean[hook]!, i)) }))
+      return forEach((hook) => ({
+        kind: 'set',
+        values: prompts.map((_, i) => ofPrompt(clean[hook]!, i)),
+        byPosition: true,
+      }))
     }
     case 'resample': {
       const from = listPrompts(edit.from)
@@ -91,12 +100,24 @@ export async function resolveEdit(
           `resample at ${edit.hook}: ${from.length} source prompts for ${prompts.length} prompts; give one for all, or one for each.`,
         )
       const source = await captureRun(from, hooks)
-      return forEach((hook) => ({ kind: 'set', values: from.map((_, i) => ofPrompt(source[hook]!, i)) }))
+      return forEach((hook) => ({
+        kind: 'set',
+        values: from.map((_, i) => ofPrompt(source[hook]!, i)),
+        byPosition: true,
+      }))
     }
     case 'mean': {
       const source = await captureRun(edit.prompts ?? prompts, hooks)
-      return forEach((hook) => ({ kind: 'set', values: [meanActivation(source[hook]!, edit.per ?? 'all')] }))
+      return forEach((hook) => ({
+        kind: 'set',
+        values: [meanActivation(source[hook]!, edit.per ?? 'all')],
+        byPosition: edit.per === 'position' || isAttentionHook(hook),
+      }))
     }
+    default:
+      throw new DiopterError(
+        `The edit of ${hooks[0]} has the kind '${(edit as { kind: unknown }).kind}'; there are zero, mean, resample, replace, add, scale, project_out, clamp and freeze.`,
+      )
   }
 }
 
@@ -108,7 +129,9 @@ const scalarValue = (value: number): ArrayValue => ({ shape: [], data: Float32Ar
 
 function asArray(value: number | readonly number[] | ArrayValue): ArrayValue {
   if (typeof value === 'number') return scalarValue(value)
-  return 'data' in value ? value : { shape: [value.length], data: Float32Array.from(value) }
+  if (!('data' in value)) return { shape: [value.length], data: Float32Array.from(value) }
+  if (value.data instanceof Float32Array) return value
+  return { shape: value.shape, data: Float32Array.from(value.data as ArrayLike<number | bigint>, Number) }
 }
 
 /**
@@ -121,7 +144,7 @@ export function meanActivation(activation: Activation, per: 'all' | 'position'):
   const shape = byPosition ? rows[0]!.shape : rows[0]!.shape.slice(1)
   if (byPosition && activation.lengths.some((n) => n !== activation.lengths[0])) {
     throw new DiopterError(
-      `A mean per position of ${activation.name} needs prompts of one length; these have ${[...new Set(activation.lengths)].join(', ')} tokens. Use per: 'all', or prompts of one length.`,
+      `A mean per position of ${activation.name} needs prompts of one length; these have ${[...new Set(activation.lengths)].join(', ')} tokens. ${per === 'position' ? "Use per: 'all', or prompts of one length." : 'The positions of attention are never averaged.'}`,
     )
   }
   const size = shape.reduce((product, n) => product * n, 1)

@@ -3,7 +3,7 @@ import type { Residency, TensorValue } from '../engine/index.ts'
 import { DiopterError, type WorkOptions } from '../errors/index.ts'
 import { publicValues } from '../models/parameters.ts'
 import { traceModel } from '../models/parts/model.ts'
-import { sinkSlices } from '../onnx/index.ts'
+import { narrow } from '../onnx/index.ts'
 import { concat, type Tensor } from '../tensor/index.ts'
 import type { Activation, NamedArray } from './arrays.ts'
 import { BatchTaps } from './batch-taps.ts'
@@ -15,6 +15,7 @@ import { asMetric, evaluateMetric, type Metric, type MetricFunction } from './me
 import type { Model } from './model.ts'
 import type { TokenizedPrompt } from './prompts.ts'
 import { type EditReport, type Provenance, reportEdits } from './provenance.ts'
+import { type PromptArray, type Readout, traceReadout } from './readout.ts'
 import { planEdits } from './resolve-edits.ts'
 import { tappedForward } from './tapped-forward.ts'
 
@@ -26,6 +27,8 @@ export interface RunOptions extends WorkOptions {
   readonly metric?: Metric | MetricFunction
   /** Hooks or weights (names or globs) to take the gradient of the metric's mean over prompts for. */
   readonly grad?: string | readonly string[]
+  /** Values to compute inside the graph from activations and weights. */
+  readonly readout?: Readout
   /** Whose logits to return: `last` (the default when nothing else is asked for), `all`, some positions, or `none`. */
   readonly positions?: 'last' | 'all' | 'none' | readonly number[]
   /** Overrides the start token that the tokenizer's own post-processor gives. */
@@ -43,6 +46,8 @@ export interface RunOutput {
   readonly metric?: readonly number[]
   /** Gradients of the metric's mean over the prompts: activations by hook, and weights in their public shapes. */
   readonly gradients: Readonly<Record<string, NamedArray | Activation>>
+  /** What `readout` computed: by name, one array per prompt. */
+  readonly readout: Readonly<Record<string, readonly PromptArray[]>>
   readonly edits: readonly EditReport[]
   readonly provenance: Provenance
 }
@@ -54,48 +59,48 @@ const asList = (given: string | readonly string[] | undefined): readonly string[
 export async function runModel(model: Model, prompts: readonly Prompt[], options: RunOptions): Promise<RunOutput> {
   const { signal } = options
   const tokenized = prompts.map((prompt) => model.tokenize(prompt, options.prependBos))
-  // Rows are sorted by length, so that the prompts of one length lie together; results go back in the order given.
-  const order = tokenized.map((_, i) => i).sort((a, b) => tokenized[a]!.ids.length - tokenized[b]!.ids.length || a - b)
   const layout = batchLayout(
     model.config,
-    order.map((i) => tokenized[i]!.ids),
+    tokenized.map(({ ids }) => ids),
   )
-  const captured = unique(
-    asList(options.capture).flatMap((pattern) => matchNames(pattern, model.hookNames, 'The hook')),
-  )
+  const matchHooks = (patterns: string | readonly string[] | undefined) =>
+    unique(asList(patterns).flatMap((pattern) => matchNames(pattern, model.hookNames, 'The hook')))
+  const captured = matchHooks(options.capture)
+  const read = matchHooks(options.readout?.reads)
   const wanted = asList(options.grad).map((pattern) => matchTargets(model, pattern))
   const gradHooks = unique(wanted.flatMap(({ hooks }) => hooks))
   const gradWeights = unique(wanted.flatMap(({ weights }) => weights))
   if (gradHooks.length + gradWeights.length > 0 && !options.metric)
     throw new DiopterError('Gradients were asked for without a metric; give `metric`, the value to differentiate.')
 
-  const edits = await planEdits(
-    options.edits,
-    model.hookNames,
-    order.map((i) => prompts[i]!),
-    async (sources, hooks) => {
-      const { captures } = await runModel(model, sources, {
-        capture: hooks,
-        positions: 'none',
-        prependBos: options.prependBos,
-        signal,
-      })
-      return captures
-    },
-  )
-  const taps = new BatchTaps(layout, edits, new Set(captured), new Set(gradHooks))
+  const edits = await planEdits(options.edits, model.hookNames, prompts, async (sources, hooks) => {
+    const { captures } = await runModel(model, sources, {
+      capture: hooks,
+      positions: 'none',
+      prependBos: options.prependBos,
+      signal,
+    })
+    return captures
+  })
+  const taps = new BatchTaps(layout, edits, new Set([...captured, ...read]), new Set(gradHooks))
   const logits = traceModel(tappedForward(model.config, model.weights, layout, taps))
-  for (const name of [...captured, ...gradHooks]) {
+  for (const name of [...captured, ...read, ...gradHooks]) {
     if (!taps.recorded.has(name)) throw new DiopterError(`The hook ${name} did not fire in this run.`)
   }
 
-  const asksNothing = captured.length === 0 && !options.metric
+  const asksNothing = captured.length === 0 && !options.metric && !options.readout
   const selection = selectLogits(layout, logits, options.positions ?? (asksNothing ? 'last' : 'none'))
   const metric = options.metric && traceMetric(asMetric(options.metric), layout, logits, taps)
+  const readout = options.readout && traceReadout(options.readout, model, layout, logits, taps)
   const hookTensors = gradHooks.map((name) => taps.recorded.get(name)!)
   const weightInputs = gradWeights.map((name) => model.weights.input(name))
   const capturedTensors = captured.map((name) => taps.recorded.get(name)!)
-  const asked = [...(selection ? [selection.tensor] : []), ...capturedTensors, ...(metric ? [metric] : [])]
+  const asked = [
+    ...(selection ? [selection.tensor] : []),
+    ...capturedTensors,
+    ...(metric ? [metric] : []),
+    ...(readout?.tensors ?? []),
+  ]
   const outputs =
     hookTensors.length + weightInputs.length > 0 ? withGradients(asked, metric!, hookTensors, weightInputs) : asked
   const program = model.engine.compile(outputs, { weights: model.weights.stored, residency: options.residency })
@@ -103,10 +108,11 @@ export async function runModel(model: Model, prompts: readonly Prompt[], options
 
   const take = results[Symbol.iterator]()
   const next = (): TensorValue => take.next().value!
-  const logical = (name: string, value: TensorValue) => logicalActivation(name, value, layout, order)
-  const selected = selection && selection.finish(next(), order)
+  const logical = (name: string, value: TensorValue) => logicalActivation(name, value, layout)
+  const selected = selection?.finish(next())
   const captures = Object.fromEntries(captured.map((name) => [name, logical(name, next())]))
-  const values = metric && unsort(Array.from(next().data as Float32Array, Number), order)
+  const values = metric && unsort(Array.from(next().data as Float32Array, Number), layout.order)
+  const readValues = readout?.finish(readout.tensors.map(next))
   const grads = Object.fromEntries([
     ...gradHooks.map((name) => [name, logical(name, next())] as const),
     ...gradWeights.map((name) => [name, weightGradient(name, next(), model)] as const),
@@ -116,6 +122,7 @@ export async function runModel(model: Model, prompts: readonly Prompt[], options
     ...(selected ? { logits: selected } : {}),
     captures,
     ...(values ? { metric: values } : {}),
+    readout: readValues ?? {},
     gradients: grads,
     edits: reportEdits(edits),
     provenance: model.provenance({ prompts: tokenized }),
@@ -134,9 +141,8 @@ function matchTargets(model: Model, pattern: string): { hooks: string[]; weights
 function traceMetric(metric: Metric, layout: BatchLayout, logits: Tensor, taps: BatchTaps): Tensor {
   const values = layout.groups.map((group) => {
     const own = layout.logical('logits', logits, group)
-    const prompts = Array.from({ length: group.count }, (_, i) => group.first + i)
     const context = {
-      prompts,
+      prompts: group.prompts,
       tokens: layout.logical('tokens', layout.tokens, group),
       activation: (hook: string) => {
         const recorded = taps.recorded.get(hook)
@@ -163,7 +169,7 @@ function withGradients(
   hooks: readonly Tensor[],
   weights: readonly Tensor[],
 ): Tensor[] {
-  const narrowed = sinkSlices([...asked, metric, ...hooks])
+  const narrowed = narrow([...asked, metric, ...hooks])
   const value = narrowed[asked.length]!
   const targets = [...narrowed.slice(asked.length + 1), ...weights]
   return [...narrowed.slice(0, asked.length), ...gradients([value.mean()], targets)]
@@ -180,11 +186,11 @@ function weightGradient(name: string, value: TensorValue, model: Model): NamedAr
   }
 }
 
-/** Values given in the layout's order, in the order of the prompts. */
-export function unsort<T>(values: readonly T[], order: readonly number[]): T[] {
-  const result = new Array<T>(values.length)
+/** Values of the rows, in the order of the prompts; a metric that is one scalar stays one value. */
+function unsort(values: readonly number[], order: readonly number[]): number[] {
+  const result = new Array<number>(values.length)
   values.forEach((value, row) => {
-    result[order[row] ?? row] = value
+    result[order[row]!] = value
   })
   return result
 }
@@ -194,10 +200,9 @@ function selectLogits(
   layout: BatchLayout,
   logits: Tensor,
   positions: NonNullable<RunOptions['positions']>,
-): { tensor: Tensor; finish: (value: TensorValue, order: readonly number[]) => Activation } | undefined {
+): { tensor: Tensor; finish: (value: TensorValue) => Activation } | undefined {
   if (positions === 'none') return undefined
-  if (positions === 'all')
-    return { tensor: logits, finish: (value, order) => logicalActivation('logits', value, layout, order) }
+  if (positions === 'all') return { tensor: logits, finish: (value) => logicalActivation('logits', value, layout) }
   const list = positions === 'last' ? [-1] : positions
   const parts = layout.groups.map((group) => {
     const own = layout.logical('logits', logits, group)
@@ -206,7 +211,8 @@ function selectLogits(
       1,
     )
   })
-  const finish = (value: TensorValue, order: readonly number[]): Activation => {
+  const finish = (value: TensorValue): Activation => {
+    const { order } = layout
     const size = value.data.length / order.length
     const data = value.data.slice() as Float32Array
     order.forEach((prompt, row) => {

@@ -24,23 +24,22 @@ export function randomStream(seed: number): () => number {
   }
 }
 
+/** Whether the options ask for chance rather than for the most likely token. */
+export function samples({ temperature, topK, topP }: SamplingOptions): boolean {
+  return temperature !== 0 && (temperature !== undefined || topK !== undefined || topP !== undefined)
+}
+
 /** Makes the function that picks a token id from one row of logits. Throws for options that contradict each other. */
-export function sampler({
-  greedy,
-  temperature,
-  topK,
-  topP,
-  seed = 0,
-}: SamplingOptions): (logits: Float32Array) => number {
-  const samples = temperature !== undefined || topK !== undefined || topP !== undefined
-  if (greedy && samples)
+export function sampler(options: SamplingOptions): (logits: Float32Array) => number {
+  const { greedy, temperature, topK, topP, seed = 0 } = options
+  if (greedy && (temperature !== undefined || topK !== undefined || topP !== undefined))
     throw new DiopterError('greedy takes the most likely token; leave out temperature, topK and topP.')
   if (temperature !== undefined && !(temperature >= 0))
     throw new DiopterError(`temperature ${temperature} must be 0 or more.`)
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
     throw new DiopterError(`topK ${topK} must be a whole number from 1.`)
   if (topP !== undefined && !(topP > 0 && topP <= 1)) throw new DiopterError(`topP ${topP} must lie in (0, 1].`)
-  if (!samples || temperature === 0) return argmax
+  if (!samples(options)) return argmax
   const random = randomStream(seed)
   return (logits) => {
     const order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b)

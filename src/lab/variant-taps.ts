@@ -1,8 +1,8 @@
 import { DiopterError } from '../errors/index.ts'
 import { concat, type Shape, sizeOf, stridesOf, type Tensor, tensor } from '../tensor/index.ts'
-import { applyResolved, checkEdited } from './apply-edit.ts'
-import { type ArrayValue, type EditFunction, type ResolvedEdit, resolveIndices } from './edits.ts'
-import { isAttentionHook, isHeadHook, layerOf } from './hook-names.ts'
+import { applyResolved, checkEdited, headAxisOf, noSuchAxis, requireLength } from './apply-edit.ts'
+import { type ArrayValue, type EditFunction, type ResolvedEdit, resolveIndices, type ValueEdit } from './edits.ts'
+import { isAttentionHook, layerOf } from './hook-names.ts'
 import type { StaircaseLayout } from './layouts/staircase.ts'
 import type { Taps } from './tapped-forward.ts'
 
@@ -13,6 +13,8 @@ export interface PlacedEdit {
   readonly hook: string
   readonly edit: ResolvedEdit | EditFunction
 }
+
+type PlacedValues = PlacedEdit & { readonly edit: ValueEdit }
 
 /**
  * Applies each row's own edits. Edits of one kind at one hook become a single masked operation over all rows, with masks
@@ -53,7 +55,7 @@ export class VariantTaps implements Taps {
     if (typeof first === 'function') return this.applyFunction(hook, x, group[0]!, first)
     const edits = group as readonly (PlacedEdit & { edit: ResolvedEdit })[]
     const mask = this.mask(hook, x.shape, edits)
-    return applyResolved(first, hook, x, mask, () => this.values(hook, x.shape, edits))
+    return applyResolved(first, hook, x, mask, () => this.values(hook, x.shape, group as readonly PlacedValues[]))
   }
 
   /** Which row and positions each leading index of the hook's tensor stands for: tokens, or whole rows for attention. */
@@ -66,7 +68,7 @@ export class VariantTaps implements Taps {
   /** A bool tensor that broadcasts over x: true where one of the edits applies. */
   private mask(hook: string, shape: Shape, edits: readonly (PlacedEdit & { edit: ResolvedEdit })[]): Tensor {
     const attention = isAttentionHook(hook)
-    const headAxis = attention ? 1 : isHeadHook(hook) ? shape.length - 2 : -1
+    const headAxis = headAxisOf(hook, shape.length) ?? -1
     const featureAxis = attention ? -1 : shape.length - 1
     const narrowedBy = (axis: number): boolean =>
       edits.some(
@@ -83,18 +85,17 @@ export class VariantTaps implements Taps {
     for (const { row, edit } of edits) {
       const at = (list: readonly number[] | undefined, axis: number, what: string): readonly number[] => {
         if (list === undefined) return Array.from({ length: axis < 0 ? 1 : sizes[axis]! }, (_, i) => i)
-        if (axis < 0)
-          throw new DiopterError(`The edit of ${hook} names ${what}s, but that activation has no such axis.`)
+        if (axis < 0) throw noSuchAxis(hook, what, shape)
         return resolveIndices(list, shape[axis]!, what, hook)
       }
       const positions = edit.positions && new Set(resolveIndices(edit.positions, this.length, 'position', hook))
-      const heads = at(edit.heads, headAxis, 'head')
-      const features = at(edit.neurons, featureAxis, 'index')
-      const keys = at(edit.keys, attention ? 3 : -1, 'key position')
+      const heads = at(edit.heads, headAxis, 'heads')
+      const features = at(edit.neurons, featureAxis, 'neurons')
+      const keys = at(edit.keys, attention ? 3 : -1, 'keys')
       const queryIndices =
         attention && positions
           ? queries.flatMap((q, i) => (positions.has(q) ? [i] : []))
-          : at(undefined, attention ? 2 : -1, 'query')
+          : at(undefined, attention ? 2 : -1, 'positions')
       leading.forEach((place, i) => {
         if (place.row !== row || (!attention && positions && !positions.has(place.position))) return
         for (const head of heads) {
@@ -108,17 +109,15 @@ export class VariantTaps implements Taps {
   }
 
   /** The edits' values for every leading index: rows of one table, gathered. */
-  private values(hook: string, shape: Shape, edits: readonly (PlacedEdit & { edit: ResolvedEdit })[]): Tensor {
-    const first = edits[0]!.edit
-    if (first.kind !== 'set' && first.kind !== 'add')
-      throw new DiopterError(`An edit of kind ${first.kind} has no values.`)
+  private values(hook: string, shape: Shape, edits: readonly PlacedValues[]): Tensor {
     const attention = isAttentionHook(hook)
     const features = shape.slice(1)
     const table = new ValueTable(features, attention ? 1 : this.length)
     const offsets = new Map<number, { start: number; perPosition: boolean }>()
     for (const { row, edit } of edits) {
-      const { values } = edit as Extract<ResolvedEdit, { kind: 'set' | 'add' }>
-      offsets.set(row, table.add(attention ? this.queryRows(values[0]!, shape) : values[0]!, hook))
+      const value = edit.values[0]!
+      requireLength(edit, value, this.length)
+      offsets.set(row, table.add(attention ? this.queryRows(value, shape) : value, hook))
     }
     const index = this.leading(hook).map(({ row, position }) => {
       const entry = offsets.get(row)
@@ -131,7 +130,7 @@ export class VariantTaps implements Taps {
   private queryRows(value: ArrayValue, shape: Shape): ArrayValue {
     const queries = this.layout.queryPositions()
     const rank = value.shape.length
-    if (rank < 2 || value.shape[rank - 2] === 1 || queries.length === value.shape[rank - 2]) return value
+    if (rank < 2 || value.shape[rank - 2] !== this.length || queries.length === this.length) return value
     const [count, keys] = [value.shape[rank - 2]!, value.shape[rank - 1]!]
     const blocks = value.data.length / (count * keys)
     const data = new Float32Array(blocks * queries.length * keys)
@@ -164,17 +163,23 @@ export class VariantTaps implements Taps {
   }
 }
 
-/** Edits that one masked operation serves: all of kind set, all of kind add; others one by one where they differ. */
+/**
+ * Edits that one masked operation serves: all of kind set, all of kind add; others one by one where they differ. A second
+ * edit of the same row acts on the first one's result, so all first edits come before all second ones.
+ */
 function groupAlike(edits: readonly PlacedEdit[]): PlacedEdit[][] {
-  const groups = new Map<string, PlacedEdit[]>()
+  const groups = new Map<string, { turn: number; edits: PlacedEdit[] }>()
+  const turns = new Map<number, number>()
   edits.forEach((placed, i) => {
     const { edit, row } = placed
-    // A second edit of the same row at this hook acts on the first one's result.
-    const turn = edits.slice(0, i).filter((other) => other.row === row).length
+    const turn = turns.get(row) ?? 0
+    turns.set(row, turn + 1)
     const key = typeof edit === 'function' ? `function ${i}` : `${turn} ${likeness(edit)}`
-    groups.set(key, [...(groups.get(key) ?? []), placed])
+    const group = groups.get(key) ?? { turn, edits: [] }
+    group.edits.push(placed)
+    groups.set(key, group)
   })
-  return [...groups.values()]
+  return [...groups.values()].sort((a, b) => a.turn - b.turn).map((group) => group.edits)
 }
 
 function likeness(edit: ResolvedEdit): string {

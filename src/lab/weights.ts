@@ -39,8 +39,8 @@ export class Weights {
       const { tensor } = spec.source
       inputNames.set(spec.name, tensor)
       if (stored.has(tensor)) continue
-      const { shape, data } = values.get(tensor)!
-      stored.set(tensor, await backend.store({ dtype: 'float32', shape, data: storedValues(spec, data) }))
+      const data = storedValues(spec, values.get(tensor)!.data)
+      stored.set(tensor, await backend.store({ dtype: 'float32', shape: storedShape(spec), data }))
     }
     return new Weights(backend, specs, inputNames, stored)
   }
@@ -119,6 +119,7 @@ export async function loadWeights(
   const stored = new Map<string, StoredTensor>()
   const started = Date.now()
   let done = 0
+  const total = [...bySource.keys()].reduce((sum, name) => sum + 4 * sizeOf(checkpoint.entries.get(name)!.shape), 0)
   for (const [tensor, wanted] of bySource) {
     throwIfAborted(signal)
     const whole = await checkpoint.readFloat32(tensor, undefined, { signal })
@@ -127,7 +128,6 @@ export async function loadWeights(
       stored.set(spec.name, await backend.store({ dtype: 'float32', shape: storedShape(spec), data: values }))
     }
     done += whole.byteLength
-    const total = checkpoint.float32Bytes
     onProgress?.({
       phase: 'loading weights',
       done,

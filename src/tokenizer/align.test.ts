@@ -35,7 +35,8 @@ test('unequal lengths show where the extra token is and what to change', () => {
       '  clean        corrupted',
       '  1: "little"  (nothing)',
       '  4: "Lily"    3: "Tom"',
-      'Patching by position needs equal lengths: make the clean prompt 1 token shorter or the corrupted one longer,',
+      'Only tokens that have a counterpart can be patched, and what follows an insertion stands at another position.',
+      'To compare position by position make the clean prompt 1 token shorter or the corrupted one longer,',
       'for instance by replacing a word by one that has as many tokens as its counterpart.',
     ].join('\n'),
   )

@@ -71,7 +71,8 @@ function explain(clean: readonly string[], corrupt: readonly string[], positions
   return [
     `The clean prompt has ${clean.length} tokens, the corrupted one ${corrupt.length}. They differ here:`,
     ...table,
-    `Patching by position needs equal lengths: make the ${longer} prompt ${surplus} ${surplus === 1 ? 'token' : 'tokens'} shorter or the ${shorter} one longer,`,
+    'Only tokens that have a counterpart can be patched, and what follows an insertion stands at another position.',
+    `To compare position by position make the ${longer} prompt ${surplus} ${surplus === 1 ? 'token' : 'tokens'} shorter or the ${shorter} one longer,`,
     'for instance by replacing a word by one that has as many tokens as its counterpart.',
   ].join('\n')
 }

@@ -72,6 +72,12 @@ const operations: readonly Operation[] = [
     const shape = [...split.shape.slice(0, merged), m, ...split.shape.slice(merged + 2)]
     return choose.below(3) === 0 ? split : split.reshape(...shape)
   },
+  // computed with other axes, then as before: a part of the result is a scattered part between
+  (x, _, choose) =>
+    x
+      .reshape(...choose.of([[x.size], [1, x.size], [...x.shape, 1]]))
+      .tanh()
+      .reshape(...x.shape),
   (x, _, choose) => x.reshape(...choose.of([[x.size], [1, x.size], [x.size, 1]])),
   (x, _, choose) => {
     const axes = x.shape.map((_, i) => i)
@@ -174,7 +180,7 @@ function build(steps: readonly Step[], seed: number): Tensor[] {
   }
   // the newest tensor, and one of its parts, and something that was only passed through
   const last = pool.at(-1)!
-  const part = last.rank > 0 && last.shape[0]! > 0 ? last.get(-1) : last
+  const part = last.rank > 0 && last.size > 0 ? (seed % 2 === 0 ? last.get(-1) : last.get('...', 0)) : last
   return [part, pool[seed % pool.length]!]
 }
 

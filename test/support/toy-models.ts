@@ -44,8 +44,9 @@ export const blockForms: Readonly<Record<string, ModelConfig>> = {
 export function toyWeights(
   config: ModelConfig,
   absent: RegExp = /^$/,
+  seed = 1,
 ): Map<string, { shape: Shape; data: Float32Array }> {
-  let state = 1
+  let state = seed
   const next = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return state / 2 ** 31 - 1

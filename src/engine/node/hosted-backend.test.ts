@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -30,10 +30,26 @@ afterAll(async () => {
   await host.remove()
 })
 
-function hosted() {
-  const backend = createHostedBackend({ entry: host.entry, threads: 1 })
+function hosted(entry = host.entry) {
+  const backend = createHostedBackend({ entry, threads: 1 })
   backends.push(backend)
   return { backend, engine: new Engine({ backend }) }
+}
+
+/** A host process that notes its start and every run that begins in it, so that a test can abort in the middle of one. */
+async function watchedEntry() {
+  const folder = await mkdtemp(join(dirname(host.entry), 'watched-'))
+  const [entry, log] = [join(folder, 'entry.mjs'), join(folder, 'log')]
+  await writeFile(log, '')
+  await writeFile(
+    entry,
+    `import { appendFileSync } from 'node:fs'
+     const note = (text) => appendFileSync(${JSON.stringify(log)}, text)
+     note('start ')
+     await import(${JSON.stringify(host.entry)})
+     process.prependListener('message', ({ request }) => request.kind === 'run' && note('run '))`,
+  )
+  return { entry, events: () => readFile(log, 'utf8') }
 }
 
 const ramp = (shape: Shape, scale: number): TensorValue => ({
@@ -62,6 +78,18 @@ const long = () => {
   return x.sum()
 }
 const longFeeds = { x: ramp([LONG, LONG], 1) }
+
+/** Starts a long run and waits until it computes; the result kills it with the reason given. */
+async function startLong(engine: Engine, events: () => Promise<string>) {
+  const before = await events()
+  const controller = new AbortController()
+  const running = engine.evaluate([long()], longFeeds, { signal: controller.signal })
+  await expect.poll(async () => (await events()).slice(before.length), { timeout: 30_000 }).toContain('run ')
+  return async (reason: Error) => {
+    controller.abort(reason)
+    await expect(running).rejects.toBe(reason)
+  }
+}
 
 describe('the hosted backend', () => {
   it('gives the numbers of the in-process backend, fed and resident, of every dtype', async () => {
@@ -100,31 +128,44 @@ describe('the hosted backend', () => {
   })
 
   it('an aborted signal kills the run; other work and the next run go on', async () => {
-    const { backend, engine } = hosted()
+    const { entry, events } = await watchedEntry()
+    const { backend, engine } = hosted(entry)
     const weights = await storeModel(backend)
     const program = engine.compile([layers()], { weights, residency: 'resident' })
     const expected = await program.run(feeds)
     for (let i = 0; i < 3; i++) {
-      const controller = new AbortController()
-      const running = engine.evaluate([long()], longFeeds, { signal: controller.signal })
-      const other = program.run(feeds) // waits behind the run that is killed
-      setTimeout(() => controller.abort(new Error(`enough of ${i}`)), 100)
-      await expect(running).rejects.toThrow(`enough of ${i}`)
-      expect(await other).toEqual(expected)
+      const killed = await startLong(engine, events)
+      const waiting = program.run(feeds)
+      await killed(new Error(`enough of ${i}`))
+      expect(await waiting).toEqual(expected)
       expect(await program.run(feeds)).toEqual(expected)
       expect(await engine.evaluate([layers()], feeds, { weights, residency: 'inputs' })).toEqual(expected)
     }
     expect(engine.statistics.compiles).toBe(3) // sessions are made again behind the engine's back
+    expect((await events()).match(/start/g)).toHaveLength(4)
+  })
+
+  it('starts no child before there is work for it, nor after a kill', async () => {
+    const { entry, events } = await watchedEntry()
+    const { engine } = hosted(entry)
+    expect(await events()).toBe('')
+    const killed = await startLong(engine, events)
+    await killed(new Error('enough'))
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(await events()).toBe('start run ')
+    await engine.evaluate([tensor([2]).square()])
+    expect(await events()).toBe('start run start run ')
   })
 
   it('a resident session survives a restart after its tensors were released', async () => {
-    const { backend, engine } = hosted()
+    const { entry, events } = await watchedEntry()
+    const { backend, engine } = hosted(entry)
     const weights = await storeModel(backend)
     const program = engine.compile([layers()], { weights, residency: 'resident' })
     const expected = await program.run(feeds)
     for (const stored of weights.values()) await backend.release(stored)
-    const signal = AbortSignal.timeout(50)
-    await expect(engine.evaluate([long()], longFeeds, { signal })).rejects.toThrow()
+    const killed = await startLong(engine, events)
+    await killed(new Error('enough'))
     expect(await program.run(feeds)).toEqual(expected)
   })
 
@@ -180,17 +221,16 @@ describe('the hosted backend', () => {
   })
 
   it('memory stays flat over restarts', async () => {
-    const { backend, engine } = hosted()
+    const { entry, events } = await watchedEntry()
+    const { backend, engine } = hosted(entry)
     const stored = await backend.store(ramp([2 ** 20], 1)) // 4 MB, sent again after every restart
     const sum = input('W', [2 ** 20])
       .square()
       .sum()
     const cycle = async () => {
       await engine.evaluate([sum], {}, { weights: new Map([['W', stored]]), residency: 'inputs' })
-      const controller = new AbortController()
-      const running = engine.evaluate([long()], longFeeds, { signal: controller.signal })
-      setTimeout(() => controller.abort(), 20)
-      await expect(running).rejects.toThrow()
+      const killed = await startLong(engine, events)
+      await killed(new Error('enough'))
     }
     for (let i = 0; i < 3; i++) await cycle()
     const before = process.memoryUsage().rss

@@ -118,9 +118,8 @@ class HostedBackend implements Backend {
     return {
       run: (feeds, outputs, signal) =>
         this.inTurn(async () => {
-          throwIfAborted(signal)
           if (released) throw new DiopterError('This session was released; compile the graph again.')
-          return this.withHost((host) => this.runOn(host, record, feeds, outputs, signal))
+          return this.withHost((host) => this.runOn(host, record, feeds, outputs, signal), signal)
         }),
       release: () =>
         this.inTurn(async () => {
@@ -166,8 +165,9 @@ class HostedBackend implements Backend {
   }
 
   /** Does `work` on the child, which is started if there is none; again when another caller's abort killed it meanwhile. */
-  private async withHost<T>(work: (host: Host) => Promise<T>): Promise<T> {
+  private async withHost<T>(work: (host: Host) => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (;;) {
+      throwIfAborted(signal)
       if (this.disposed) throw new DiopterError(`${this.name} was disposed; make a new backend.`)
       if (!this.host || this.host.ended) this.host = new Host(this.entry, this.options)
       const host = this.host

@@ -10,13 +10,17 @@ export interface LengthGroup {
   readonly first: number
   readonly count: number
   readonly length: number
+  /** The number of each row's prompt, as it was given. */
+  readonly prompts: readonly number[]
 }
 
 /**
- * Whole prompts, [B, P], padded on the left to the longest. The prompts must come sorted by length, so that those of one
- * length are neighbours and their logical view is a plain slice.
+ * Whole prompts, [B, P], padded on the left to the longest. Rows are sorted by length, so that the prompts of one length
+ * are neighbours and their logical view is a plain slice.
  */
 export interface BatchLayout extends Layout {
+  /** The number of each row's prompt, as it was given. */
+  readonly order: readonly number[]
   readonly groups: readonly LengthGroup[]
   readonly batch: number
   readonly length: number
@@ -27,21 +31,22 @@ export interface BatchLayout extends Layout {
   readonly physical: (hook: string, x: Tensor, parts: readonly Tensor[]) => Tensor
 }
 
-/** The layout of a run over whole prompts. Throws when a prompt is empty or longer than the model's context. */
+/** The layout of a run over whole prompts. Throws when a prompt is longer than the model's context. */
 export function batchLayout(config: ModelConfig, prompts: readonly (readonly number[])[]): BatchLayout {
-  const lengths = prompts.map((ids) => ids.length)
+  prompts.forEach(({ length }, i) => {
+    if (length > config.n_ctx)
+      throw new DiopterError(`Prompt ${i} has ${length} tokens; this model's context is ${config.n_ctx}.`)
+  })
+  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b)
+  const lengths = order.map((i) => prompts[i]!.length)
   const [batch, length] = [prompts.length, Math.max(...lengths)]
-  const empty = lengths.indexOf(0)
-  if (empty >= 0) throw new DiopterError(`Prompt ${empty} has no tokens.`)
-  if (length > config.n_ctx)
-    throw new DiopterError(`A prompt has ${length} tokens; this model's context is ${config.n_ctx}.`)
   const padding = lengths.map((n) => length - n)
   const padded = padding.some((n) => n > 0)
-  const groups = lengthGroups(lengths)
+  const groups = lengthGroups(lengths, order)
   const positions = new Int32Array(batch * length)
   const ids = new BigInt64Array(batch * length)
-  prompts.forEach((prompt, row) => {
-    prompt.forEach((id, p) => {
+  order.forEach((prompt, row) => {
+    prompts[prompt]!.forEach((id, p) => {
       ids[row * length + padding[row]! + p] = BigInt(id)
       positions[row * length + padding[row]! + p] = p
     })
@@ -63,6 +68,7 @@ export function batchLayout(config: ModelConfig, prompts: readonly (readonly num
   })
   const paddingOf = (group: LengthGroup) => length - group.length
   return {
+    order,
     groups,
     batch,
     length,
@@ -98,14 +104,10 @@ export function batchLayout(config: ModelConfig, prompts: readonly (readonly num
   }
 }
 
-function lengthGroups(lengths: readonly number[]): LengthGroup[] {
-  const groups: { first: number; count: number; length: number }[] = []
-  lengths.forEach((length, row) => {
-    const last = groups[groups.length - 1]
-    if (last?.length === length) last.count++
-    else groups.push({ first: row, count: 1, length })
+function lengthGroups(lengths: readonly number[], order: readonly number[]): LengthGroup[] {
+  return [...new Set(lengths)].map((length) => {
+    const first = lengths.indexOf(length)
+    const count = lengths.lastIndexOf(length) + 1 - first
+    return { first, count, length, prompts: order.slice(first, first + count) }
   })
-  const sorted = groups.every((group, i) => i === 0 || groups[i - 1]!.length < group.length)
-  if (!sorted) throw new DiopterError('batchLayout: prompts must be sorted by length.')
-  return groups
 }

@@ -1,9 +1,9 @@
 import type { TensorValue } from '../../engine/index.ts'
 import type { ModelConfig } from '../../models/config.ts'
 import { rotaryTables } from '../../models/parts/rotary.ts'
-import { concat, input, type Tensor } from '../../tensor/index.ts'
+import { concat, type DType, input, type Shape, type Tensor, type TypedArray } from '../../tensor/index.ts'
 import type { KeyValueCache } from '../key-value-cache.ts'
-import { type Layout, maskValues, memo } from './layout.ts'
+import { type Layout, maskValues } from './layout.ts'
 
 /** A value that a decoding step computes anew for its token's place. */
 export interface StepFeed {
@@ -20,12 +20,20 @@ export interface StepPlace {
   readonly cache: KeyValueCache
 }
 
+/** The absolute position of a row's new token. */
+export function positionOf({ slot, cache }: StepPlace, row: number): number {
+  return slot - cache.padding[row]!
+}
+
 /**
  * The layout of one decoding step: tokens are [B, 1], keys are everything in the cache and then the new token, at index
  * `capacity`. Shapes do not depend on the position, so one compiled graph serves every step.
  */
 export interface StepLayout extends Layout {
-  readonly feeds: StepFeed[]
+  readonly capacity: number
+  readonly feeds: readonly StepFeed[]
+  /** An input whose values every step gives anew; asked for again by its name, it is the same one. */
+  readonly feed: (name: string, shape: Shape, dtype: DType, data: (step: StepPlace) => TypedArray) => Tensor
   /** Absolute position of each row's new token, int64 [B, 1]. */
   readonly positions: () => Tensor
   /** The new keys and values of every layer, each [B, Hk, 1, dh]: what the cache takes up. */
@@ -34,21 +42,22 @@ export interface StepLayout extends Layout {
 
 export function stepLayout(config: ModelConfig, batch: number, capacity: number): StepLayout {
   const feeds: StepFeed[] = []
-  const feed = (
-    name: string,
-    shape: readonly number[],
-    dtype: 'int64' | 'float32',
-    data: (step: StepPlace) => TensorValue['data'],
-  ): Tensor => {
+  const inputs = new Map<string, Tensor>()
+  const feed: StepLayout['feed'] = (name, shape, dtype, data) => {
+    const known = inputs.get(name)
+    if (known) return known
     feeds.push({ name, value: (step) => ({ dtype, shape, data: data(step) }) })
-    return input(name, shape, dtype)
+    const made = input(name, shape, dtype)
+    inputs.set(name, made)
+    return made
   }
-  const positionsOf = ({ slot, cache }: StepPlace) => cache.padding.map((padding) => slot - padding)
+  // A row that has ended goes on with the others, and may leave the context: it stays at its last position.
+  const positionsOf = (step: StepPlace) =>
+    step.cache.padding.map((_, row) => Math.min(positionOf(step, row), config.n_ctx - 1))
   const tokens = feed('step.tokens', [batch, 1], 'int64', ({ tokens }) => BigInt64Array.from(tokens, BigInt))
   // Made only when something reads them: rotary models without edits do not.
-  const positions = memo(() =>
-    feed('step.positions', [batch, 1], 'int64', (step) => BigInt64Array.from(positionsOf(step), BigInt)),
-  )
+  const positions = () =>
+    feed('step.positions', [batch, 1], 'int64', (step) => BigInt64Array.from(positionsOf(step), BigInt))
   const half = config.rotary_dim / 2
   const rotary =
     config.positional_embedding_type === 'rotary'
@@ -57,7 +66,6 @@ export function stepLayout(config: ModelConfig, batch: number, capacity: number)
           sin: feed('step.sin', [batch, 1, 1, half], 'float32', (step) => rotaryTables(config, positionsOf(step)).sin),
         }
       : undefined
-  const masks = new Map<number | null, Tensor>()
   const mask = (window: number | null): Tensor => {
     const keys = capacity + 1
     const values = ({ slot, cache }: StepPlace) =>
@@ -66,17 +74,17 @@ export function stepLayout(config: ModelConfig, batch: number, capacity: number)
         if (key === capacity) return true // the new token itself
         return key < slot && key >= cache.padding[row]! && (window === null || slot - key < window)
       })
-    const known = masks.get(window) ?? feed(`step.mask.${window}`, [batch, 1, 1, keys], 'float32', values)
-    masks.set(window, known)
-    return known
+    return feed(`step.mask.${window}`, [batch, 1, 1, keys], 'float32', values)
   }
   const fresh: { k: Tensor; v: Tensor }[] = []
   return {
+    capacity,
     feeds,
-    positions: () => positions(0),
+    feed,
+    positions,
     fresh,
     tokens,
-    positionRows: (table) => table.gather(positions(0), 0),
+    positionRows: (table) => table.gather(positions(), 0),
     rotary: () => rotary!,
     join: (_, __, live) => [...live],
     narrow: (_, live) => [...live],

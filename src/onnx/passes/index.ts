@@ -1,12 +1,13 @@
 import type { Tensor } from '../../tensor/index.ts'
 import { shareCommonSubexpressions } from './common-subexpressions.ts'
 import { foldConstants } from './fold-constants.ts'
+import { padProducts } from './pad-products.ts'
 import { pickColumns } from './pick-columns.ts'
 import { sinkSlices } from './sink-slices.ts'
 
 /** All passes in order; dead code needs none, because only what the outputs reach is ever visited. Same outputs, in order. */
 export function optimise(outputs: readonly Tensor[]): Tensor[] {
-  return shareCommonSubexpressions(foldConstants(narrow(shareCommonSubexpressions(outputs))))
+  return shareCommonSubexpressions(padProducts(foldConstants(narrow(shareCommonSubexpressions(outputs)))))
 }
 
 /**

@@ -2,17 +2,22 @@ import { Tensor, topologicalOrder } from '../../tensor/index.ts'
 
 /**
  * Rebuilds the graph under `outputs`, giving each node (inputs already rebuilt) to `change`; undefined keeps the node.
+ * `rebuilt` finds what became of any node before it.
  * Returns the new outputs in order. Nodes with no changed input keep their identity.
  */
 export function rewrite(
   outputs: readonly Tensor[],
-  change: (t: Tensor, inputs: readonly Tensor[]) => Tensor | undefined,
+  change: (t: Tensor, inputs: readonly Tensor[], rebuilt: (original: Tensor) => Tensor) => Tensor | undefined,
 ): Tensor[] {
   const rebuilt = new Map<Tensor, Tensor>()
   for (const t of topologicalOrder(outputs)) {
     const inputs = t.inputs.map((i) => rebuilt.get(i)!)
     const unchanged = inputs.every((input, i) => input === t.inputs[i])
-    rebuilt.set(t, change(t, inputs) ?? (unchanged ? t : new Tensor(t.op, inputs, t.attributes, t.value)))
+    rebuilt.set(
+      t,
+      change(t, inputs, (original) => rebuilt.get(original)!) ??
+        (unchanged ? t : new Tensor(t.op, inputs, t.attributes, t.value)),
+    )
   }
   return outputs.map((output) => rebuilt.get(output)!)
 }

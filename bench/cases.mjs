@@ -1,0 +1,132 @@
+// What is timed: our side, the peer's case of the same work, and the ratio (peer time : our time) to reach.
+import { logitDifference } from '../dist/index.js'
+
+const vocabulary = 50257
+const layers = 12
+const heads = 12
+
+/** Token ids that differ from row to row. */
+const ids = (length, row = 1) => Array.from({ length }, (_, i) => (i * 7919 * row + 13) % vocabulary)
+const batch = Array.from({ length: 8 }, (_, i) => ids(128, i + 1))
+const clean = ids(16)
+const corrupt = ids(16, 3)
+const metric = logitDifference(5, 9)
+const pairs = Array.from({ length: 8 }, (_, i) => ({ clean: ids(32, i + 1), corrupt: ids(32, i + 11) }))
+
+/** Everything that TransformerLens caches by itself: all hooks but the per-head results. */
+const cached = (model) => model.hookNames.filter((name) => !name.endsWith('hook_result') && !name.startsWith('unembed'))
+
+const residCells = Array.from({ length: layers * 16 }, (_, i) => [
+  { hook: `blocks.${Math.floor(i / 16)}.hook_resid_pre`, kind: 'resample', from: clean, positions: [i % 16] },
+])
+const headCells = Array.from({ length: layers * heads }, (_, i) => [
+  { hook: `blocks.${Math.floor(i / heads)}.attn.hook_z`, kind: 'resample', from: clean, heads: [i % heads] },
+])
+
+const attributed = ['blocks.*.hook_resid_pre', 'blocks.*.attn.hook_z']
+
+/** (clean - corrupt) * gradient at the corrupted run, for every residual stream and head output. */
+async function attributionPatching(model, cleanPrompts, corruptPrompts) {
+  const { captures: wanted } = await model.run(cleanPrompts, { capture: attributed, positions: 'none' })
+  const run = await model.run(corruptPrompts, { capture: attributed, metric, grad: attributed, positions: 'none' })
+  let total = 0
+  for (const hook of Object.keys(wanted)) {
+    const [a, b, g] = [wanted[hook].data, run.captures[hook].data, run.gradients[hook].data]
+    for (let i = 0; i < a.length; i++) total += (a[i] - b[i]) * g[i]
+  }
+  return total
+}
+
+/**
+ * @typedef {{ name: string, ours: (model: any) => Promise<unknown>, repeats: number, quick: number,
+ *   peers: { case: string, options?: object, target: number, label: string }[] }} BenchCase
+ */
+
+/** @type {BenchCase[]} */
+export const cases = [
+  {
+    name: 'forward + full cache, 8x128',
+    ours: (model) => model.run(batch, { positions: 'all', capture: cached(model) }),
+    repeats: 7,
+    quick: 2,
+    peers: [{ case: 'forward_full_cache_8x128', target: 0.9, label: 'PyTorch, all hooks kept' }],
+  },
+  {
+    name: 'logits at the last position, 8x128',
+    ours: (model) => model.run(batch, { positions: 'last' }),
+    repeats: 9,
+    quick: 3,
+    peers: [
+      {
+        case: 'logits_last_8x128',
+        options: { form: 'index_all_logits' },
+        target: 1.3,
+        label: 'PyTorch, all logits then the last (transformers)',
+      },
+      { case: 'logits_last_8x128', target: 1.3, label: 'PyTorch, best form' },
+    ],
+  },
+  {
+    name: 'full cache, 1x16, resident',
+    ours: (model) => model.run([clean], { positions: 'all', capture: cached(model) }),
+    repeats: 25,
+    quick: 8,
+    peers: [{ case: 'full_cache_1x16', target: 2.5, label: 'PyTorch, all hooks kept' }],
+  },
+  {
+    name: 'resid_pre sweep, 192 cells of 16 tokens',
+    ours: (model) => model.variants(corrupt, residCells, metric),
+    repeats: 7,
+    quick: 2,
+    peers: [
+      {
+        case: 'sweep_resid_pre_cells',
+        options: { limit: 24 },
+        target: 10,
+        label: 'PyTorch, one forward per cell (24 cells scaled)',
+      },
+      { case: 'sweep_resid_pre_batched', target: 1.4, label: 'PyTorch, best batched form' },
+    ],
+  },
+  {
+    name: 'head sweep, 144 cells of 16 tokens',
+    ours: (model) => model.variants(corrupt, headCells, metric),
+    repeats: 7,
+    quick: 2,
+    peers: [
+      {
+        case: 'sweep_heads_cells',
+        options: { limit: 24 },
+        target: 9,
+        label: 'PyTorch, one forward per cell (24 cells scaled)',
+      },
+      { case: 'sweep_heads_batched', target: 1.3, label: 'PyTorch, best batched form' },
+    ],
+  },
+  {
+    name: 'attribution patching, 1x16',
+    ours: (model) => attributionPatching(model, [clean], [corrupt]),
+    repeats: 15,
+    quick: 5,
+    peers: [{ case: 'attribution_patching_1x16', target: 1.5, label: 'PyTorch, best form' }],
+  },
+  {
+    name: 'attribution patching, 8x32',
+    ours: (model) =>
+      attributionPatching(
+        model,
+        pairs.map((pair) => pair.clean),
+        pairs.map((pair) => pair.corrupt),
+      ),
+    repeats: 9,
+    quick: 3,
+    peers: [{ case: 'attribution_patching_8x32', target: 1.5, label: 'PyTorch, best form' }],
+  },
+  {
+    name: 'greedy decode, 64 tokens with cache',
+    ours: (model) => model.generate([clean], { tokens: 64, greedy: true, stopAtSpecial: false }),
+    repeats: 7,
+    quick: 2,
+    peers: [{ case: 'greedy_decode_64', target: 1.0, label: 'PyTorch, best form' }],
+  },
+]

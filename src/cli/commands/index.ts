@@ -1,0 +1,27 @@
+import type { Command } from '../command.ts'
+import { ablate } from './ablate.ts'
+import { attention } from './attention.ts'
+import { attribute } from './attribute.ts'
+import { capture } from './capture.ts'
+import { generate } from './generate.ts'
+import { info } from './info.ts'
+import { lens } from './lens.ts'
+import { models } from './models.ts'
+import { patch } from './patch.ts'
+import { run } from './run.ts'
+import { verify } from './verify.ts'
+
+/** All commands, in the order of the overview: a new command is one file and one row here. */
+export const commands: readonly Command[] = [
+  lens,
+  attention,
+  attribute,
+  patch,
+  ablate,
+  capture,
+  generate,
+  run,
+  info,
+  verify,
+  models,
+]

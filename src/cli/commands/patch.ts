@@ -1,0 +1,101 @@
+import { Option } from 'commander'
+import type { PairJson } from '../../runs/index.ts'
+import { defineCommand } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { readJsonLines } from '../files.ts'
+import { wholeNumbers } from '../flags.ts'
+import { parsePrompt, parseToken, recordOf } from '../prompts.ts'
+import { answerOptions, metricOption, pairsOption } from '../questions.ts'
+import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
+
+interface Flags extends MethodFlags {
+  readonly clean?: string
+  readonly corrupt?: string
+  readonly answer?: string
+  readonly wrong?: string
+  readonly pairs?: string
+  readonly what: string
+  readonly by?: string
+  readonly direction?: string
+  readonly oneDirection?: boolean
+  readonly estimate?: boolean
+  readonly metric?: string
+  readonly layers?: readonly number[]
+  readonly positions?: readonly number[]
+  readonly heads?: readonly number[]
+  readonly neurons?: readonly number[]
+}
+
+const WHAT = ['resid_pre', 'resid_mid', 'resid_post', 'attn_out', 'mlp_out', 'z', 'q', 'k', 'v', 'pattern', 'neurons']
+
+export const patch = defineCommand<Flags>({
+  name: 'patch',
+  summary: 'Where a difference between two prompts is carried (activation patching)',
+  options: [
+    new Option('--clean <prompt>', 'the prompt that has the answer'),
+    new Option('--corrupt <prompt>', 'the prompt that differs in what matters'),
+    ...answerOptions,
+    new Option('--what <activation>', 'what is patched').choices(WHAT).default('resid_pre'),
+    new Option('--by <axis>', 'what one cell covers').choices(['position', 'layer', 'head', 'head_position', 'neuron']),
+    new Option(
+      '--direction <direction>',
+      'whose activations go into whose run (default: clean_into_corrupted)',
+    ).choices(['clean_into_corrupted', 'corrupted_into_clean']),
+    new Option('--one-direction', 'leave the other direction out'),
+    new Option('--estimate', 'estimate all cells from one gradient (attribution patching)'),
+    new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
+    new Option('--positions <list>', 'only these positions; -1 is the last').argParser(wholeNumbers),
+    new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
+    new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),
+    metricOption,
+    pairsOption,
+    ...methodOptions,
+  ],
+  details: 'Values are raw metric values of the patched run; by default clean activations go into the corrupted run.',
+  examples: [
+    'patch --clean "Lily was very happy. One day," --corrupt "Tim was very happy. One day," --answer " she" --wrong " he" --model ../shared/checkpoints/stories260K',
+    'patch --clean "Lily was happy." --corrupt "Tim was happy." --answer " She" --wrong " He" --what z --estimate --model ../shared/checkpoints/stories260K --json',
+  ],
+  async run(_, flags, session) {
+    const { what, by, direction, metric, layers, positions, heads, neurons } = flags
+    const pairs = await readPairs(flags)
+    const shared = { what, by, layers }
+    const [method, parameters] = flags.estimate
+      ? (['attribution_patch', { ...shared, direction, metric, positions, heads, neurons }] as const)
+      : ([
+          'patch',
+          {
+            ...shared,
+            direction,
+            metric,
+            positions,
+            heads,
+            neurons,
+            ...(flags.oneDirection ? { bothDirections: false } : {}),
+          },
+        ] as const)
+    return runMethod(await specOf(method, pairs, parameters, flags), flags, session)
+  },
+})
+
+async function readPairs({ pairs, clean, corrupt, answer, wrong }: Flags): Promise<PairJson[]> {
+  if (pairs !== undefined) {
+    if (clean !== undefined || corrupt !== undefined || answer !== undefined || wrong !== undefined)
+      throw new UsageError('--pairs holds prompts and answers: leave out --clean, --corrupt, --answer and --wrong.')
+    const lines = await readJsonLines(pairs)
+    return lines.map((line, i) => recordOf(line, `${pairs}, entry ${i + 1}`) as unknown as PairJson)
+  }
+  if (clean === undefined || corrupt === undefined || answer === undefined)
+    throw new UsageError(
+      'Patching needs --clean, --corrupt and --answer (and --wrong for a logit difference), or --pairs FILE.jsonl.',
+    )
+  const prompt = parsePrompt(clean)
+  return [
+    {
+      clean: prompt,
+      corrupt: parsePrompt(corrupt),
+      answer: parseToken(answer, prompt),
+      ...(wrong === undefined ? {} : { wrong: parseToken(wrong, prompt) }),
+    },
+  ]
+}

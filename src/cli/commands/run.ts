@@ -1,0 +1,19 @@
+import { Argument } from 'commander'
+import { defineCommand } from '../command.ts'
+import { readJsonFile } from '../files.ts'
+import { type OutputFlags, outputOptions, sourceOptions, threadsOption } from '../flags.ts'
+import type { OpenFlags } from '../open-model.ts'
+import { runMethod } from '../run-method.ts'
+
+export const run = defineCommand<OutputFlags & OpenFlags>({
+  name: 'run',
+  summary: 'Repeat an experiment from its spec (JSON)',
+  arguments: [new Argument('<spec>', 'a file that --spec of another command wrote')],
+  options: [...sourceOptions.filter(({ long }) => long === '--offline'), threadsOption, ...outputOptions],
+  details: 'The spec names the model, prompts, method and parameters; everything that changes a number is in it.',
+  examples: ['run spec.json --json'],
+  async run([path], flags, session) {
+    const { parseSpec } = await import('../../runs/index.ts')
+    return runMethod(parseSpec(await readJsonFile(path!)), flags, session)
+  },
+})

@@ -1,0 +1,56 @@
+import type { Progress } from '../errors/index.ts'
+import { formatBytes, formatCount, formatDuration } from './units.ts'
+
+export interface ProgressLine {
+  readonly onProgress: (progress: Progress) => void
+  /** Takes the line away, so that other output starts at an empty one. */
+  readonly clear: () => void
+}
+
+/** Where progress goes; `process.stderr` is one. */
+export interface ProgressStream {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+/** A terminal's line is redrawn at most this often; a log gets a line at most every five seconds and per phase. */
+const REDRAW_MS = 100
+const LOG_MS = 5000
+
+/** Reports progress on `stream`: one line that is redrawn on a terminal, lines now and then elsewhere when `always`. */
+export function progressLine(stream: ProgressStream, always: boolean, now: () => number = Date.now): ProgressLine {
+  const isTTY = stream.isTTY === true
+  let [drawn, last, phase] = [false, Number.NEGATIVE_INFINITY, '']
+  return {
+    onProgress(progress) {
+      if (!isTTY && !always) return
+      const isNew = progress.phase !== phase
+      if (!isNew && progress.done < progress.total && now() - last < (isTTY ? REDRAW_MS : LOG_MS)) return
+      last = now()
+      phase = progress.phase
+      const text = progressText(progress)
+      const room = (stream.columns ?? 80) - 1
+      stream.write(isTTY ? `\r\u001b[2K${text.slice(0, room)}` : `${text}\n`)
+      drawn = isTTY
+    },
+    clear() {
+      if (drawn) stream.write('\r\u001b[2K')
+      drawn = false
+    },
+  }
+}
+
+/** `running variants: 96 of 192 variants (50%), 12 s left`. */
+export function progressText({ phase, done, total, unit, etaSeconds }: Progress): string {
+  if (total <= 0) return phase
+  const [part, whole] =
+    unit === 'bytes'
+      ? [formatBytes(done), formatBytes(total)]
+      : [formatCount(done), `${formatCount(total)} ${unit ?? ''}`.trim()]
+  const left =
+    etaSeconds !== undefined && Number.isFinite(etaSeconds) && done < total
+      ? `, ${formatDuration(etaSeconds)} left`
+      : ''
+  return `${phase}: ${part} of ${whole} (${Math.floor((100 * done) / total)}%)${left}`
+}

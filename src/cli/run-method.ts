@@ -1,0 +1,100 @@
+import { Option } from 'commander'
+import type { RunResult, RunSpecInput } from '../runs/index.ts'
+import type { Session } from './command.ts'
+import { parseEdit } from './edit-grammar.ts'
+import { EXIT } from './errors.ts'
+import { checkWritable, readJsonFile, writeFileOrFail } from './files.ts'
+import { editOption, type ModelFlags, modelOptions, type OutputFlags, outputOptions, seedOption } from './flags.ts'
+import { modelSpec, type OpenFlags, openSpecModel } from './open-model.ts'
+import { checkOutputs, showResult } from './show.ts'
+
+export const specOption = new Option('--spec <file>', 'write the spec that reproduces this run (diopter run FILE)')
+
+/** What every run of a model takes. */
+export const modelRunOptions: readonly Option[] = [editOption, seedOption, ...modelOptions]
+
+/** What every method with pictures takes. */
+export const methodOptions: readonly Option[] = [...outputOptions, specOption, ...modelRunOptions]
+
+/** Flags of every command that runs a method. */
+export interface MethodFlags extends ModelFlags, OutputFlags {
+  readonly edit?: readonly string[]
+  readonly seed?: number
+  /** Where to write the spec that reproduces the run. */
+  readonly spec?: string
+}
+
+/** A spec from a command's flags. Parameters that were not given stay out, so that the method's defaults act. */
+export async function specOf(
+  method: string,
+  prompts: RunSpecInput['prompts'],
+  parameters: Readonly<Record<string, unknown>>,
+  flags: MethodFlags,
+): Promise<RunSpecInput> {
+  const edits = []
+  for (const edit of flags.edit ?? []) edits.push(await parseEdit(edit, readJsonFile))
+  return {
+    version: 1,
+    model: modelSpec(flags),
+    method,
+    prompts,
+    parameters: Object.fromEntries(Object.entries(parameters).filter(([, value]) => value !== undefined)),
+    ...(edits.length > 0 ? { edits } : {}),
+    ...(flags.prependBos === undefined ? {} : { prependBos: flags.prependBos }),
+    ...(flags.seed === undefined ? {} : { seed: flags.seed }),
+    backend: flags.backend,
+  }
+}
+
+/** Runs a spec on a model that is opened for it. */
+export async function carryOut(
+  spec: RunSpecInput,
+  flags: OpenFlags,
+  session: Session,
+  onToken?: (token: { prompt: number; id: number; text: string }) => void,
+): Promise<RunResult> {
+  const { runSpec } = await import('../runs/index.ts')
+  const opened: { dispose(): Promise<void> }[] = []
+  try {
+    return await runSpec(spec, {
+      openModel: async (model, { backend }) => {
+        const open = await openSpecModel(model, { ...flags, backend }, session)
+        opened.push(open)
+        return open
+      },
+      signal: session.signal,
+      onProgress: session.onProgress,
+      onToken,
+    })
+  } finally {
+    for (const model of opened) await model.dispose()
+  }
+}
+
+/** A method command from its spec to its pictures. Gives the exit code. */
+export async function runMethod(
+  spec: RunSpecInput,
+  flags: OutputFlags & OpenFlags & { readonly spec?: string },
+  session: Session,
+): Promise<number> {
+  await checkOutputs(flags, flags.spec)
+  const result = await carryOut(spec, flags, session)
+  await showResult(result, flags, session)
+  await writeSpec(flags.spec, result, session)
+  return finish(result, session)
+}
+
+/** Writes the spec that reproduces a result, where asked. */
+export async function writeSpec(path: string | undefined, result: RunResult, session: Session): Promise<void> {
+  if (path === undefined) return
+  await checkWritable(path)
+  await writeFileOrFail(path, `${JSON.stringify(result.spec, null, 2)}\n`)
+  session.note(`Wrote ${path}; diopter run ${path} repeats this.`)
+}
+
+/** Says when a result is partial, and gives the exit code. */
+export function finish({ complete }: RunResult, session: Session): number {
+  if (complete) return EXIT.ok
+  session.note('Interrupted: this is a partial result.')
+  return session.signal.aborted ? EXIT.interrupted : EXIT.failed
+}

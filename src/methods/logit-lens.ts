@@ -1,0 +1,187 @@
+/**
+ * Logit lens: what would the model say if it stopped after layer l?
+ *
+ * Runs: one forward pass. The residual stream h_l after every block (and before the first) goes through the model's own
+ * final norm and unembedding, as if it were the last one:
+ *
+ *     logits_l = W_U . norm_final(h_l) + b_U        p_l = softmax(logits_l)
+ *
+ * Reported per layer and position: the top tokens of p_l, the rank of the model's own final top token, the divergence
+ * KL(p_final || p_l) and the entropy of p_l, both in nats.
+ *
+ * Paper: nostalgebraist, "interpreting GPT: the logit lens" (2020); its tuned successor: Belrose et al. 2303.08112.
+ *
+ * How it misleads: nothing makes early layers use the basis that the unembedding reads. Where the basis drifts, or the mean
+ * of the stream is far from what the final norm expects, an early row shows what W_U happens to see, not what the model
+ * "believes". A token in an early row is often just a frequent one: see the check on marginals.
+ */
+import { DiopterError } from '../errors/index.ts'
+import type { Model, Prompt, PromptArray, ReadoutContext, TokenizedPrompt } from '../lab/index.ts'
+import { stack, type Tensor } from '../tensor/index.ts'
+import { atMost, type Check } from './checks.ts'
+import { keepDone } from './keep-done.ts'
+import type { MethodOptions } from './options.ts'
+import { Meter, type MethodResult } from './result.ts'
+import { mean } from './statistics.ts'
+
+export interface LensOptions extends MethodOptions {
+  /** How many of the most probable tokens to give per cell; 5 unless said. */
+  readonly topK?: number
+}
+
+export interface LensToken {
+  readonly id: number
+  readonly token: string
+  readonly probability: number
+}
+
+/** The lens at one layer and position. */
+export interface LensReading {
+  /** Most probable first. */
+  readonly top: readonly LensToken[]
+  /** Place, from 0, of the model's final top token in this layer's ranking. */
+  readonly rank: number
+  /** KL(final || this layer), in nats. */
+  readonly kl: number
+  /** In nats. */
+  readonly entropy: number
+}
+
+export interface LensValues {
+  /** `embed` (before block 0), then the number of the block that a row comes after. */
+  readonly layers: readonly string[]
+  readonly prompts: readonly {
+    readonly prompt: TokenizedPrompt
+    /** [layer][position]. */
+    readonly cells: readonly (readonly LensReading[])[]
+  }[]
+}
+
+/** Reads every layer of every prompt through the final norm and unembedding. Throws when `topK` exceeds the vocabulary. */
+export async function logitLens(
+  model: Model,
+  prompts: readonly Prompt[],
+  options: LensOptions = {},
+): Promise<MethodResult<LensValues>> {
+  const { topK = 5, signal, edits, prependBos } = options
+  const vocabulary = model.config.d_vocab_out
+  if (!(Number.isInteger(topK) && topK >= 1 && topK <= vocabulary))
+    throw new DiopterError(`topK ${topK} must be a whole number from 1 to ${vocabulary}, the size of the vocabulary.`)
+  const meter = new Meter(model)
+  const hooks = [
+    'blocks.0.hook_resid_pre',
+    ...Array.from({ length: model.config.n_layers }, (_, l) => `blocks.${l}.hook_resid_post`),
+  ]
+  const { results, complete } = await keepDone(prompts, 'prompts', options, async (prompt) => {
+    const readout = { reads: hooks, trace: (context: ReadoutContext) => traceLens(context, hooks, topK) }
+    const run = await model.run([prompt], { edits, prependBos, signal, readout })
+    return { prompt: run.prompts[0]!, read: run.readout, provenance: run.provenance }
+  })
+  const layers = ['embed', ...Array.from({ length: model.config.n_layers }, (_, l) => String(l))]
+  return {
+    values: {
+      layers,
+      prompts: results.map(({ prompt, read }) => ({ prompt, cells: readings(model, read, layers.length, topK) })),
+    },
+    checks: lensChecks(
+      layers,
+      results.map(({ read }) => read),
+    ),
+    cost: meter.cost,
+    provenance: results[0]!.provenance,
+    complete,
+  }
+}
+
+/** All readings of rows of one length: each value [n, layers, P, ...]. */
+function traceLens({ activation, logits, unembed }: ReadoutContext, hooks: readonly string[], topK: number) {
+  const final = logits.logSoftmax()
+  const finalTop = final.argmax().unsqueeze(-1) // [n, P, 1]
+  const finalMarginal = final.exp().mean(1) // [n, V]
+  const layers = hooks.map((hook) => {
+    const scores = unembed(activation(hook)).logSoftmax() // [n, P, V]
+    const top = scores.topK(topK)
+    const own = scores.gatherElements(finalTop)
+    return {
+      ids: top.indices,
+      logProbabilities: top.values,
+      rank: own.less(scores).cast('float32').sum(-1),
+      kl: divergence(final, scores),
+      entropy: scores.exp().mul(scores).sum(-1).neg(),
+      marginalKl: divergence(finalMarginal.maximum(TINY).log(), scores.exp().mean(1).maximum(TINY).log()),
+      furthest: scores.sub(final).abs().max([1, 2]),
+    }
+  })
+  const all = (name: keyof (typeof layers)[number]): Tensor =>
+    stack(
+      layers.map((layer) => layer[name]),
+      1,
+    )
+  return {
+    ids: all('ids'),
+    logProbabilities: all('logProbabilities'),
+    rank: all('rank'),
+    kl: all('kl'),
+    entropy: all('entropy'),
+    marginalKl: all('marginalKl'),
+    furthest: layers.at(-1)!.furthest,
+  }
+}
+
+/** Keeps the logarithm of a probability that underflowed finite. */
+const TINY = 1e-38
+
+/** KL(p || q) over the last axis, of log-probabilities. */
+function divergence(p: Tensor, q: Tensor): Tensor {
+  return p.exp().mul(p.sub(q)).sum(-1)
+}
+
+type Read = Readonly<Record<string, readonly PromptArray[]>>
+
+function readings(model: Model, read: Read, layers: number, topK: number): LensReading[][] {
+  const values = (name: string) => read[name]![0]!.data
+  const positions = read.rank![0]!.shape[1]!
+  const [ids, logProbabilities, rank, kl, entropy] = ['ids', 'logProbabilities', 'rank', 'kl', 'entropy'].map(values)
+  return Array.from({ length: layers }, (_, layer) =>
+    Array.from({ length: positions }, (_, position) => {
+      const cell = layer * positions + position
+      const top = Array.from({ length: topK }, (_, i) => {
+        const id = Number(ids![cell * topK + i])
+        const probability = Math.exp(Number(logProbabilities![cell * topK + i]))
+        return { id, token: model.tokenizer?.tokenText(id) ?? String(id), probability }
+      })
+      return { top, rank: Number(rank![cell]), kl: Number(kl![cell]), entropy: Number(entropy![cell]) }
+    }),
+  )
+}
+
+/** Below this, in nats, a layer's overall token frequencies count as those of the model. */
+const MARGINAL_KL = 1
+
+function lensChecks(layers: readonly string[], reads: readonly Read[]): Check[] {
+  const furthest = Math.max(...reads.map(({ furthest }) => Number(furthest![0]!.data[0])))
+  const biases = layers.map((_, layer) => mean(reads.map(({ marginalKl }) => Number(marginalKl![0]!.data[layer]))))
+  const worst = biases.indexOf(Math.max(...biases))
+  const settled = biases.findLastIndex((bias) => !(bias <= MARGINAL_KL)) + 1
+  return [
+    atMost(
+      {
+        name: 'the lens at the last layer is the model',
+        claimed: 'log-probabilities differ by less than 1e-4',
+        why: 'otherwise the lens applies another final norm or unembedding than the model, or something is edited behind the last layer',
+      },
+      furthest,
+      1e-4,
+    ),
+    atMost(
+      {
+        name: "every layer's marginal agrees with the final one",
+        claimed: `KL of the distribution averaged over positions, final || layer, at most ${MARGINAL_KL} nat at every layer`,
+        why: "where the residual basis drifts, a layer's overall token frequencies are off: its rows show what the unembedding happens to see, not what the model expects there",
+      },
+      biases[worst]!,
+      MARGINAL_KL,
+      `${biases[worst]!.toFixed(2)} nats at worst (row ${layers[worst]})${settled === 0 ? '' : `, below ${MARGINAL_KL} from row ${layers[settled] ?? 'none'} on`}`,
+    ),
+  ]
+}
