@@ -2,6 +2,7 @@
 export * from './autodiff/index.ts'
 export * from './engine/index.ts'
 export { createNodeBackend, type NodeBackendOptions } from './engine/node/backend.ts'
+export { createHostedBackend, type HostedBackendOptions } from './engine/node/hosted-backend.ts'
 export { DiopterError, type Progress, type WorkOptions } from './errors/index.ts'
 export { type DeferredTensor, writeSafetensorsFile } from './hub/node/safetensors-file.ts'
 export * from './lab/index.ts'

@@ -14,6 +14,8 @@ export interface ProgressStream {
   write(text: string): unknown
 }
 
+/** Work that is done before anybody could read about it draws nothing. */
+const QUIET_MS = 300
 /** A terminal's line is redrawn at most this often; a log gets a line at most every five seconds and per phase. */
 const REDRAW_MS = 100
 const LOG_MS = 5000
@@ -21,14 +23,17 @@ const LOG_MS = 5000
 /** Reports progress on `stream`: one line that is redrawn on a terminal, lines now and then elsewhere when `always`. */
 export function progressLine(stream: ProgressStream, always: boolean, now: () => number = Date.now): ProgressLine {
   const isTTY = stream.isTTY === true
-  let [drawn, last, phase] = [false, Number.NEGATIVE_INFINITY, '']
+  const started = now()
+  const phases = new Set<string>()
+  let [drawn, last] = [false, Number.NEGATIVE_INFINITY]
   return {
     onProgress(progress) {
-      if (!isTTY && !always) return
-      const isNew = progress.phase !== phase
+      if ((!isTTY && !always) || (isTTY && now() - started < QUIET_MS)) return
+      // Files that arrive at the same time take turns: a phase is new once.
+      const isNew = !phases.has(progress.phase)
       if (!isNew && progress.done < progress.total && now() - last < (isTTY ? REDRAW_MS : LOG_MS)) return
       last = now()
-      phase = progress.phase
+      phases.add(progress.phase)
       const text = progressText(progress)
       const room = (stream.columns ?? 80) - 1
       stream.write(isTTY ? `\r\u001b[2K${text.slice(0, room)}` : `${text}\n`)

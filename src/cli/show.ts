@@ -1,5 +1,6 @@
 import type { RunResult } from '../runs/index.ts'
 import type { ReportBlock, ViewSpec } from '../views/index.ts'
+import { wrap } from '../views/labels.ts'
 import type { Session } from './command.ts'
 import { UsageError } from './errors.ts'
 import { checkWritable, writeFileOrFail } from './files.ts'
@@ -29,7 +30,7 @@ export async function showResult(result: RunResult, flags: OutputFlags, session:
   const sections = pictures.map(({ view, props }) => renderText(view, props, session.text))
   if (result.checks.length > 0)
     sections.push(renderText('checksList', { title: 'Checks', checks: result.checks }, session.text))
-  sections.push([faint(costLine(result), session.text)])
+  sections.push(wrap(costLine(result), session.text.width).map((line) => faint(line, session.text)))
   session.print(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
 }
 
@@ -89,7 +90,8 @@ export function costLine({ provenance, cost }: RunResult): string {
     dtype,
     `start token ${startToken}`,
   ]
-  const variants = cost.variants > 0 ? [`${formatCount(cost.variants)} variants`] : []
-  const work = [`${(cost.milliseconds / 1000).toFixed(1)} s`, `${formatCount(cost.runs)} runs`, ...variants]
+  const counted = (count: number, what: string) => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
+  const variants = cost.variants > 0 ? [counted(cost.variants, 'variant')] : []
+  const work = [`${(cost.milliseconds / 1000).toFixed(1)} s`, counted(cost.runs, 'run'), ...variants]
   return `${parts.join(', ')}; ${work.join(', ')}`
 }

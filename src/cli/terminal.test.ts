@@ -54,9 +54,11 @@ describe('progress', () => {
     const terminal = stream(true)
     let time = 0
     const { onProgress, clear } = progressLine(terminal, false, () => time)
+    onProgress({ phase: 'too early to show', done: 0, total: 3 })
+    time = 300
     onProgress({ phase: 'a', done: 0, total: 3 })
     onProgress({ phase: 'a', done: 1, total: 3 })
-    time = 150
+    time = 450
     onProgress({ phase: 'a', done: 2, total: 3 })
     onProgress({ phase: 'a', done: 3, total: 3 })
     clear()

@@ -5,6 +5,14 @@ export interface TensorValue {
   readonly dtype: DType
   readonly shape: Shape
   readonly data: TypedArray
+  /** Where the same bytes lie in a file, when they do: a resident session then maps them instead of copying. */
+  readonly file?: { readonly path: string; readonly begin: number } | undefined
+}
+
+/** A place in a file, as a model's external initializers name it. */
+export interface FilePlace {
+  readonly location: string
+  readonly offset: number
 }
 
 /** Values that a backend keeps for many runs (weights): handed over once, named by this handle afterwards. */
@@ -27,13 +35,15 @@ export interface Backend {
   /** The values of a stored tensor; the backend's own array where it lies in this process. */
   read(stored: StoredTensor): Promise<TensorValue>
   release(stored: StoredTensor): Promise<void>
+  /** Where a session finds a stored tensor on disk; undefined when it must be given in memory. */
+  place?(stored: StoredTensor): Promise<FilePlace | undefined>
   createSession(model: Uint8Array, options: SessionOptions): Promise<BackendSession>
   /** Gives everything back. A run in progress is stopped only by a backend that can (the child process). */
   dispose(): Promise<void>
 }
 
 export interface SessionOptions {
-  /** Values of the model's external initializers, by port name. */
+  /** Values of the model's external initializers that lie in no file, by port name. */
   readonly residents: Readonly<Record<string, StoredTensor>>
   /** `quick` optimises little: for graphs that run once. */
   readonly optimisation: 'quick' | 'full'

@@ -10,7 +10,7 @@ import {
   type Tensor,
   topologicalOrder,
 } from '../tensor/index.ts'
-import { type Backend, isStored, type StoredTensor, type TensorValue } from './backend.ts'
+import { type Backend, type FilePlace, isStored, type StoredTensor, type TensorValue } from './backend.ts'
 import { type CachedSession, type CompiledSession, SessionCache } from './session-cache.ts'
 
 /** Where weights live: fed at every run, initializers of the session, or fed first and promoted after a few runs. */
@@ -188,9 +188,17 @@ export class Engine {
   ): Promise<CompiledSession> {
     this.requireAlive()
     const isResident = (t: Tensor) => residents.has(t.attributes.name as string)
-    const model = emit(graph, { isResident, fuse })
+    const places = new Map<Tensor, FilePlace>()
+    for (const t of inputs) {
+      const place = isResident(t) && (await this.backend.place?.(residents.get(t.attributes.name as string)!))
+      if (place) places.set(t, place)
+    }
+    const model = emit(graph, { isResident, fuse, place: (t) => places.get(t), feedTables: !this.backend.copiesInputs })
+    const stored = model.residents.map(
+      ({ name, tensor }) => [tensor, name, residents.get(tensor.attributes.name as string)!] as const,
+    )
     const externals = Object.fromEntries(
-      model.residents.map(({ name, tensor }) => [name, residents.get(tensor.attributes.name as string)!]),
+      stored.flatMap(([tensor, name, value]) => (places.has(tensor) ? [] : [[name, value]])),
     )
     const session = await this.backend.createSession(model.bytes, {
       residents: externals,
@@ -198,11 +206,10 @@ export class Engine {
     })
     this.counters.compiles++
     const index = new Map(inputs.map((t, i) => [t, i]))
-    const weightBytes = Object.values(externals).reduce((sum, { bytes }) => sum + bytes, 0)
     return {
       session,
       // A session keeps the parsed model (several times its bytes) and its own packed copy of resident weights.
-      bytes: 4 * model.bytes.length + 2 ** 17 + weightBytes,
+      bytes: 4 * model.bytes.length + 2 ** 17 + packedBytes(graph, isResident),
       feeds: model.feeds.map(({ name, tensor }) => ({ name, index: index.get(tensor)! })),
       outputs: model.outputs,
     }
@@ -256,6 +263,18 @@ function largestProduct(outputs: readonly Tensor[]): number {
     if (t.op === 'matmul' && t.inputs[1]!.rank === 2) rows = Math.max(rows, sizeOf(t.shape) / t.shape[t.rank - 1]!)
   }
   return rows
+}
+
+/** Bytes of resident weights as products pack them: once for each product that reads them. */
+function packedBytes(outputs: readonly Tensor[], isResident: (t: Tensor) => boolean): number {
+  let bytes = 0
+  for (const t of topologicalOrder(outputs)) {
+    for (const operand of t.op === 'matmul' ? t.inputs : []) {
+      const stored = operand.op === 'transpose' || operand.op === 'reshape' ? operand.inputs[0]! : operand
+      if (stored.op === 'input' && isResident(stored)) bytes += bytesOf(stored)
+    }
+  }
+  return bytes
 }
 
 /** Bytes of the values of a type. */

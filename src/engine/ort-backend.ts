@@ -4,6 +4,7 @@ import { allocate, type DType, type Shape, sizeOf, type TypedArray } from '../te
 import {
   type Backend,
   type BackendSession,
+  type FilePlace,
   isStored,
   type SessionOptions,
   type StoredTensor,
@@ -28,6 +29,10 @@ export interface OrtBackendOptions {
   readonly preallocatedOutputs: boolean
   /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
   readonly explain?: (message: string) => string | undefined
+  /** Where a session may map a stored tensor from. */
+  readonly place?: (value: TensorValue) => Promise<FilePlace | undefined>
+  /** Called when everything was given back. */
+  readonly onDispose?: () => void
 }
 
 /** ONNX Runtime in this process, in Node or in a browser. */
@@ -59,6 +64,10 @@ export class OrtBackend implements Backend {
 
   async release(stored: StoredTensor): Promise<void> {
     this.stored.delete(this.own(stored))
+  }
+
+  async place(stored: StoredTensor): Promise<FilePlace | undefined> {
+    return this.options.place?.(this.own(stored).value)
   }
 
   async createSession(model: Uint8Array, { residents, optimisation }: SessionOptions): Promise<BackendSession> {
@@ -106,6 +115,7 @@ export class OrtBackend implements Backend {
   async dispose(): Promise<void> {
     await Promise.all([...this.sessions].map((session) => session.release()))
     this.stored.clear()
+    this.options.onDispose?.()
   }
 
   /**

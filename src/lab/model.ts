@@ -60,12 +60,12 @@ export class Model {
    * Runs one prompt or a batch (texts or token ids): captures, edits, a metric, gradients. Prompts of different lengths
    * are padded on the left and masked; everything you see or edit has logical positions.
    */
-  run(prompts: Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunOutput> {
+  async run(prompts: Prompt | readonly Prompt[], options: RunOptions = {}): Promise<RunOutput> {
     return runModel(this, listPrompts(prompts), options)
   }
 
   /** Continues one prompt or a batch with a key/value cache; edits act at every step. */
-  generate(prompts: Prompt | readonly Prompt[], options: GenerateOptions): Promise<GenerateOutput> {
+  async generate(prompts: Prompt | readonly Prompt[], options: GenerateOptions): Promise<GenerateOutput> {
     return generate(this, listPrompts(prompts), options)
   }
 

@@ -204,6 +204,7 @@ function selectLogits(
   if (positions === 'none') return undefined
   if (positions === 'all') return { tensor: logits, finish: (value) => logicalActivation('logits', value, layout) }
   const list = positions === 'last' ? [-1] : positions
+  if (list.length === 0) throw new DiopterError("positions: the list is empty; ask for 'none' to get no logits.")
   const parts = layout.groups.map((group) => {
     const own = layout.logical('logits', logits, group)
     return concat(

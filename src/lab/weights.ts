@@ -125,7 +125,8 @@ export async function loadWeights(
     const whole = await checkpoint.readFloat32(tensor, undefined, { signal })
     for (const spec of wanted) {
       const values = storedValues(spec, whole)
-      stored.set(spec.name, await backend.store({ dtype: 'float32', shape: storedShape(spec), data: values }))
+      const file = values === whole ? placeInFile(checkpoint, tensor) : undefined
+      stored.set(spec.name, await backend.store({ dtype: 'float32', shape: storedShape(spec), data: values, file }))
     }
     done += whole.byteLength
     onProgress?.({
@@ -137,4 +138,11 @@ export async function loadWeights(
     })
   }
   return new Weights(backend, specs, inputNames, stored)
+}
+
+/** Where a checkpoint tensor's float32 values lie as they are needed, when they do. */
+function placeInFile({ entries, source }: Checkpoint, tensor: string): { path: string; begin: number } | undefined {
+  const entry = entries.get(tensor)
+  const path = entry?.dtype === 'F32' ? source.localPath?.(entry.file) : undefined
+  return path === undefined ? undefined : { path, begin: entry!.begin }
 }

@@ -15,7 +15,6 @@
  * Prompts of unequal length are patched where their tokens correspond; positions after an insertion then also differ in
  * their position embeddings. A probability hides negative parts: prefer the logit difference.
  */
-import { DiopterError } from '../errors/index.ts'
 import type { Edit, Model, TokenizedPrompt } from '../lab/index.ts'
 import type { AlignedPosition } from '../tokenizer/align.ts'
 import { atLeast, atMost, type Check, notTested } from './checks.ts'
@@ -30,6 +29,7 @@ import {
   type PatchBy,
   type PatchWhat,
 } from './patch-grid.ts'
+import { comparablePairs, sweepAxes } from './patch-summary.ts'
 import {
   type Direction,
   type PreparedPair,
@@ -104,7 +104,7 @@ export async function activationPatching(
   const other = direction === 'clean_into_corrupted' ? 'corrupted_into_clean' : 'clean_into_corrupted'
   const meter = new Meter(model)
   const prepared = pairs.map((pair) => preparePair(model, pair, options.metric, options.prependBos))
-  requireComparable(model, prepared, options)
+  comparablePairs(model, prepared, options)
   const { results, complete } = await keepDone(prepared, 'pairs', options, async (pair) => {
     const main = await patchOneWay(model, pair, direction, options, meter)
     return { pair, main, reverse: bothDirections ? await patchOneWay(model, pair, other, options, meter) : null }
@@ -200,7 +200,7 @@ function summarize(
   means: readonly (number | null)[]
   intervals: readonly { low: number; high: number }[] | null
 } {
-  const { grid, target, direction } = ways[0]!
+  const { grid, direction } = ways[0]!
   const means = grid.cells.map((_, i) => {
     const values = ways.flatMap((way) => way.values[i] ?? [])
     return values.length === ways.length ? mean(values) : null
@@ -213,14 +213,6 @@ function summarize(
         )
       : null
   const shape = (values: readonly (number | null)[]) => nest(values, grid.sizes)
-  const labels = {
-    layer: grid.layers,
-    position: grid.positions.map((p) =>
-      ways.every((way) => way.target.ids[p] === target.ids[p]) ? target.tokens[p]! : `#${p}`,
-    ),
-    head: grid.heads,
-    neuron: grid.neurons,
-  }
   return {
     means,
     intervals,
@@ -230,22 +222,12 @@ function summarize(
       normalised: shape(means.map((value) => (value === null ? null : (value - corrupt) / (clean - corrupt)))),
       low: intervals && shape(intervals.map(({ low }) => low)),
       high: intervals && shape(intervals.map(({ high }) => high)),
-      axes: Object.fromEntries(grid.axes.map((axis) => [axis, labels[axis]])),
+      axes: sweepAxes(
+        grid,
+        ways.map((way) => way.target),
+      ),
       positions: grid.positions,
     },
-  }
-}
-
-/** Means over pairs need the same cells in every pair. */
-function requireComparable(model: Model, pairs: readonly PreparedPair[], options: PatchOptions): void {
-  const grid = cellGrid(model.config, pairs[0]!.corrupt.ids.length, options)
-  if (!grid.axes.includes('position') || options.positions !== undefined) return
-  for (const side of ['clean', 'corrupt'] as const) {
-    const lengths = [...new Set(pairs.map((pair) => pair[side].ids.length))]
-    if (lengths.length > 1)
-      throw new DiopterError(
-        `A sweep by position averages the pairs position by position, but their ${side} prompts have ${lengths.join(', ')} tokens. Use pairs of one length, sweep by layer or head, or name positions that all pairs have (such as -1).`,
-      )
   }
 }
 

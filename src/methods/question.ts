@@ -11,7 +11,8 @@ export interface Question {
   readonly wrong?: Token | undefined
 }
 
-export type MetricName = 'logit_difference' | 'logit' | 'log_probability' | 'loss'
+export const METRICS = ['logit_difference', 'logit', 'log_probability', 'loss'] as const
+export type MetricName = (typeof METRICS)[number]
 
 /** A token as results show it. */
 export interface NamedToken {

@@ -8,7 +8,8 @@ import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
  * what every attention and MLP layer wrote; `head` what every head wrote, and the rest; `full` heads, MLP layers, embeddings
  * and attention biases; `neuron` heads, single neurons, embeddings and all biases.
  */
-export type Decomposition = 'accumulated' | 'component' | 'head' | 'full' | 'neuron'
+export const DECOMPOSITIONS = ['accumulated', 'component', 'head', 'full', 'neuron'] as const
+export type Decomposition = (typeof DECOMPOSITIONS)[number]
 
 /** Some parts of the residual stream at one position, as the run's graph computes them. */
 export interface Piece {

@@ -1,42 +1,57 @@
 import { it } from 'vitest'
 import { loadModel } from '../lab/node/load-model.ts'
-import { attentionPatterns } from './attention-patterns.ts'
-import { logitLens } from './logit-lens.ts'
+import { ablation } from './ablation.ts'
+import { activationPatching } from './activation-patching.ts'
+import { attributionPatching } from './attribution-patching.ts'
 
-it('x', async () => {
+it('abl', async () => {
   const model = await loadModel('../shared/checkpoints/stories260K')
-  const r = await logitLens(model, ['Once upon a time, there was a little girl named'], { topK: 2 })
+  const q = [{ prompt: 'Once upon a time, there was a little girl named', answer: ' Lily', wrong: ' Tim' }]
+  for (const what of ['head', 'attn', 'mlp', 'neuron'] as const)
+    for (const kind of ['zero', 'mean', 'resample'] as const) {
+      const r = await ablation(model, q, { what, kind })
+      console.log(
+        what,
+        kind,
+        r.values.base,
+        JSON.stringify((r.values.effect as number[][]).slice(0, 2).map((x) => (Array.isArray(x) ? x.slice(0, 3) : x))),
+        r.values.loss?.base,
+        r.checks.map(({ verdict, measured }) => verdict + ' ' + measured),
+        r.cost,
+      )
+    }
+  const pair = [
+    {
+      clean: 'Once upon a time, there was a little girl named',
+      corrupt: 'Once upon a time, there was a little boy named',
+      answer: ' Lily',
+      wrong: ' Tim',
+    },
+  ]
+  const p = await activationPatching(model, pair, { what: 'resid_pre' })
   console.log(
-    JSON.stringify(r.values.prompts[0]!.cells.map((row) => row.at(-1))),
-    JSON.stringify(r.checks, null, 1),
-    r.cost,
+    JSON.stringify(p.values.values),
+    p.values.clean,
+    p.values.corrupt,
+    JSON.stringify(p.values.axes),
+    p.checks.map(({ verdict, measured }) => verdict + ' ' + measured),
+    p.cost,
   )
-  const a = await attentionPatterns(model, ['Once upon a time, there was a little girl named'])
-  console.log(JSON.stringify(a.values.ranking.previous.slice(0, 3)), JSON.stringify(a.checks, null, 1), a.cost)
-})
-
-import { directLogitAttribution, residualStack } from './direct-logit-attribution.ts'
-
-it('dla', async () => {
-  const model = await loadModel('../shared/checkpoints/stories260K')
-  for (const by of ['component', 'head', 'accumulated', 'full', 'neuron'] as const) {
-    const r = await directLogitAttribution(
-      model,
-      [{ prompt: 'Once upon a time, there was a little girl named', answer: ' Lily', wrong: ' Tim' }],
-      { by },
-    )
+  for (const what of ['resid_pre', 'z', 'pattern', 'neurons'] as const) {
+    const a = await attributionPatching(model, pair, { what })
     console.log(
-      by,
-      r.values.labels.length,
-      r.values.values.slice(0, 12),
-      r.values.total,
-      r.values.constant,
-      JSON.stringify(
-        r.checks.map(({ verdict, measured }) => [verdict, measured]),
-        null,
-        1,
-      ),
-      r.cost,
+      what,
+      JSON.stringify(a.values.values).slice(0, 300),
+      a.values.exact.slice(0, 3),
+      a.checks.map(({ verdict, measured }) => verdict + ' ' + measured),
+      a.cost,
     )
   }
+  const u = await activationPatching(model, [{ ...pair[0]!, corrupt: 'Once upon a time, there was a boy named' }], {
+    what: 'resid_pre',
+  })
+  console.log(
+    JSON.stringify(u.values.values),
+    u.checks.map(({ verdict, measured }) => verdict + ' ' + measured),
+  )
 })

@@ -74,9 +74,9 @@ export class GraphBuilder {
     return this.initializer('int64', [values.length], BigInt64Array.from(values, BigInt))
   }
 
-  /** A constant whose bytes are handed to the session under the file name `location`. */
-  externalInitializer(name: string, dtype: DType, shape: Shape, location: string): void {
-    const entries = { location, offset: '0', length: String(sizeOf(shape) * bytesPerElement(dtype)) }
+  /** A constant whose bytes are found by the session in the file `location`, or handed to it under that name. */
+  externalInitializer(name: string, dtype: DType, shape: Shape, location: string, offset = 0): void {
+    const entries = { location, offset: String(offset), length: String(sizeOf(shape) * bytesPerElement(dtype)) }
     const write = (proto: ProtobufWriter) => {
       for (const [key, value] of Object.entries(entries)) {
         proto.message(13, (entry) => {
@@ -95,10 +95,6 @@ export class GraphBuilder {
 
   output(name: string, dtype: DType, shape: Shape): void {
     this.ports.outputs.push({ name, dtype, shape })
-  }
-
-  isInitializer(name: string): boolean {
-    return this.initializers.some((initializer) => initializer.name === name)
   }
 
   get nodeCount(): number {

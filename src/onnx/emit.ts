@@ -35,41 +35,63 @@ function emissionOrder(outputs: readonly Tensor[], plan: ReadonlyMap<Tensor, Fus
   return order
 }
 
-/**
- * Writes the graph under `outputs` as ONNX bytes. `isResident` says which input nodes become initializers of the session;
- * all others are fed at every run. `fuse` false emits every node as it was traced.
- */
+export interface EmitOptions {
+  /** Which input nodes become initializers of the session; all others are fed at every run. */
+  readonly isResident?: (input: Tensor) => boolean
+  /** Where a resident input's bytes lie, when a file has them. */
+  readonly place?: (input: Tensor) => { readonly location: string; readonly offset: number } | undefined
+  /** Feeds resident tables to the nodes that only look rows up: these gain nothing from a copy of their own. */
+  readonly feedTables?: boolean
+  /** False emits every node as it was traced. */
+  readonly fuse?: boolean
+}
+
+/** Writes the graph under `outputs` as ONNX bytes. */
 export function emit(
   outputs: readonly Tensor[],
-  options: { isResident?: (input: Tensor) => boolean; fuse?: boolean } = {},
+  { isResident = () => false, place = () => undefined, feedTables = false, fuse = true }: EmitOptions = {},
 ): EmittedModel {
-  const { isResident = () => false, fuse = true } = options
   const traced = topologicalOrder(outputs)
-  const plan = fuse ? planFusion(traced, countUses(traced, outputs)) : new Map<Tensor, Fused>()
+  const plan = fuse ? planFusion(traced, countUses(traced, outputs), isResident) : new Map<Tensor, Fused>()
   const builder = new GraphBuilder()
   const names = new Map<Tensor, string>()
   const feeds: { name: string; tensor: Tensor }[] = []
   const residents: { name: string; tensor: Tensor }[] = []
-  for (const t of emissionOrder(outputs, plan)) {
-    if (t.op === 'input') {
-      const resident = isResident(t)
-      const name = resident ? `w${residents.length}` : `i${feeds.length}`
-      if (resident) builder.externalInitializer(name, t.dtype, t.shape, name)
-      else builder.input(name, t.dtype, t.shape)
-      ;(resident ? residents : feeds).push({ name, tensor: t })
-      names.set(t, name)
-      continue
-    }
-    const fused = plan.get(t)
-    const inputs = (fused?.inputs ?? t.inputs).map((i) => names.get(i)!)
-    names.set(t, fused ? fused.emit(builder, inputs, t) : lowerings[t.op](builder, inputs, t))
+  const feed = (t: Tensor): string => {
+    const known = feeds.find(({ tensor }) => tensor === t)
+    if (known) return known.name
+    const name = `i${feeds.length}`
+    builder.input(name, t.dtype, t.shape)
+    feeds.push({ name, tensor: t })
+    return name
   }
-  const sources = new Set([...feeds, ...residents].map(({ name }) => name))
+  const makeResident = (t: Tensor): string => {
+    const name = `w${residents.length}`
+    const { location, offset } = place(t) ?? { location: name, offset: 0 }
+    builder.externalInitializer(name, t.dtype, t.shape, location, offset)
+    residents.push({ name, tensor: t })
+    return name
+  }
+  const nameOf = (t: Tensor): string => {
+    const name = names.get(t) ?? (isResident(t) ? makeResident(t) : feed(t))
+    names.set(t, name)
+    return name
+  }
+  for (const t of emissionOrder(outputs, plan)) {
+    if (t.op === 'input') continue // a port or an initializer is made where it is first used
+    const fused = plan.get(t)
+    const isTable = (input: Tensor, i: number) => feedTables && t.op === 'gather' && i === 0 && input.op === 'input'
+    const inputs = (fused?.inputs ?? t.inputs).map((input, i) => (isTable(input, i) ? feed(input) : nameOf(input)))
+    names.set(
+      t,
+      fused ? fused.emit(builder, inputs, t) : lowerings[t.op as Exclude<typeof t.op, 'input'>](builder, inputs, t),
+    )
+  }
   const declared = new Set<string>()
   const outputPorts = outputs.map((t) => {
-    // A node's result is an output under its own name; an input or a constant needs a node that passes it on.
-    const value = names.get(t)!
-    const port = sources.has(value) || builder.isInitializer(value) ? builder.node('Identity', [value]) : value
+    // A node's result (v..) is an output under its own name; an input or a constant needs a node that passes it on.
+    const value = nameOf(t)
+    const port = value.startsWith('v') ? value : builder.node('Identity', [value])
     if (!declared.has(port)) builder.output(port, t.dtype, t.shape)
     declared.add(port)
     return port

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commands } from '../../src/cli/commands/index.ts'
 import { readSafetensorsHeader } from '../../src/hub/checkpoint.ts'
 import { openFolder } from '../../src/hub/node/folder.ts'
+import { startHubServer } from '../../src/hub/node/hub-server.fixture.ts'
 import { writeSafetensors } from '../../src/hub/safetensors-write.ts'
 import { type BuiltCli, buildCli, sharedFolder } from '../support/cli.ts'
 
@@ -164,6 +165,25 @@ describe.skipIf(!hasShared)('models, info and verify (skipped without ../shared)
       expect.objectContaining({ name: 'owner/mamba', architecture: 'mamba', supported: false }),
       expect.objectContaining({ name: 'owner/stories', revision: commit, architecture: 'llama', supported: true }),
     ])
+  })
+})
+
+describe.skipIf(!hasShared)('a model of the hub (skipped without ../shared)', () => {
+  it('is downloaded with progress in bytes, then found offline', async () => {
+    const folder = join(cli.folder, stories)
+    const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+    const files = Object.fromEntries(
+      await Promise.all(names.map(async (name) => [name, new Uint8Array(await readFile(join(folder, name)))] as const)),
+    )
+    const server = await startHubServer('owner/hubbed', files, 'a'.repeat(40))
+    const args = ['generate', 'Once', '--tokens', '3', '--raw', '--model', 'owner/hubbed']
+    const online = { HF_ENDPOINT: server.endpoint, HF_HUB_OFFLINE: '0' }
+    const first = await cli.run([...args, '--progress'], online)
+    await server.close()
+    expect(first.code).toBe(0)
+    expect(first.stderr).toMatch(/download model\.safetensors: .* of 1\.1 MB \(\d+%\)/)
+    const offline = await cli.run([...args, '--offline'], online)
+    expect(offline).toEqual({ code: 0, stderr: '', stdout: first.stdout })
   })
 })
 

@@ -49,21 +49,25 @@ async function agrees(
   expect(disagreement([base], [plain!])).toBeLessThanOrEqual(1e-5)
   const wrong = variants.filter((_, i) => disagreement([values[i]!], [expected[i]!]) > 1e-5)
   expect(JSON.stringify(wrong.map((variant) => variant.map((edit) => ({ ...edit }))))).toBe('[]')
-  return values
+  return [...values]
 }
 
 /** One declarative edit of every kind at a hook. */
 function everyKind(model: Model, hook: string, size: number): Edit[] {
   const other = tokenIds(model, length, 4)
   return [
-    { hook, kind: 'zero' },
+    // a scale divides
+    hook.endsWith('hook_scale') ? { hook, kind: 'replace', value: 0.75 } : { hook, kind: 'zero' },
     { hook, kind: 'resample', from: other },
     { hook, kind: 'mean' },
     { hook, kind: 'mean', prompts: [other, tokenIds(model, length, 6)], per: 'position' },
     { hook, kind: 'replace', value: 0.25 },
     { hook, kind: 'add', value: Array.from({ length: size }, (_, i) => Math.sin(i)), factor: 0.5 },
-    { hook, kind: 'scale', factor: -0.5 },
-    { hook, kind: 'project_out', direction: Array.from({ length: size }, (_, i) => Math.cos(i)) },
+    { hook, kind: 'scale', factor: 0.5 },
+    // masked scores are -inf, which has no component along anything
+    /hook_(scale|attn_scores)$/.test(hook)
+      ? { hook, kind: 'add', value: 0.5 }
+      : { hook, kind: 'project_out', direction: Array.from({ length: size }, (_, i) => Math.cos(i)) },
     { hook, kind: 'clamp', min: -0.25, max: 0.5 },
     { hook, kind: 'freeze' },
   ]

@@ -11,13 +11,7 @@ export async function openToy(
   config: ModelConfig,
   own: { engine?: Engine; backend?: Backend; tokenizer?: Tokenizer; seed?: number } = {},
 ): Promise<Model> {
-  // Small enough that rounding stays small without norms too.
-  const values = new Map(
-    [...toyWeights(config, /^$/, own.seed)].map(([name, { shape, data }]) => [
-      name,
-      { shape, data: data.map((x) => 0.6 * x) },
-    ]),
-  )
+  const values = toyValues(config, own.seed)
   const specs = publicParameters(config, new Map([...values].map(([name, { shape }]) => [name, shape])))
   const engine = own.engine ?? new Engine({ backend: own.backend ?? createNodeBackend({ threads: 1 }) })
   const weights = await Weights.fromPublic(specs, values, engine.backend)
@@ -51,4 +45,10 @@ export const toyForms: Readonly<Record<string, ModelConfig>> = {
     attn_softcap: 5,
     logit_softcap: 3,
   }),
+}
+
+/** A toy's weights, small enough that rounding stays small without norms too. */
+export function toyValues(config: ModelConfig, seed?: number): ReturnType<typeof toyWeights> {
+  const values = [...toyWeights(config, /^$/, seed)]
+  return new Map(values.map(([name, { shape, data }]) => [name, { shape, data: data.map((x) => 0.6 * x) }]))
 }

@@ -11,7 +11,10 @@ export const run = defineCommand<OutputFlags & OpenFlags>({
   arguments: [new Argument('<spec>', 'a file that --spec of another command wrote')],
   options: [...sourceOptions.filter(({ long }) => long === '--offline'), threadsOption, ...outputOptions],
   details: 'The spec names the model, prompts, method and parameters; everything that changes a number is in it.',
-  examples: ['run spec.json --json'],
+  examples: [
+    'lens "Once upon a time" --model ../shared/checkpoints/stories260K --spec spec.json',
+    'run spec.json --json',
+  ],
   async run([path], flags, session) {
     const { parseSpec } = await import('../../runs/index.ts')
     return runMethod(parseSpec(await readJsonFile(path!)), flags, session)

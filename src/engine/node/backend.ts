@@ -3,6 +3,7 @@ import * as ort from 'onnxruntime-node'
 import { DiopterError } from '../../errors/index.ts'
 import type { Backend } from '../backend.ts'
 import { OrtBackend, type OrtModule } from '../ort-backend.ts'
+import { WeightFiles } from './weight-files.ts'
 
 export interface NodeBackendOptions {
   /** Where graphs run; `cpu` by default. */
@@ -28,11 +29,12 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
       `The provider '${provider}' was asked for; this onnxruntime-node has: ${available.join(', ')}.`,
     )
   }
+  const files = new WeightFiles()
   const sessionOptions: InferenceSession.SessionOptions = {
     executionProviders: [provider],
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     // Sessions that wait must not spin: idle pools would starve the one that runs.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: { session: { intra_op: { allow_spinning: '0' }, model_external_initializers_file_folder_path: files.root } },
     logSeverityLevel: 3,
   }
   return new OrtBackend({
@@ -42,6 +44,8 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
     copiesInputs: false,
     sessionOptions,
     preallocatedOutputs: provider === 'cpu',
+    place: async (value) => files.place(value),
+    onDispose: () => files.dispose(),
     explain(message) {
       if (provider === 'cpu' || !/WebGPU adapter|Failed to load shared library|no CUDA-capable/i.test(message)) return
       const [reason] = message.split('\n')

@@ -1,4 +1,4 @@
-import { countUses, type Tensor, topologicalOrder } from '../../tensor/index.ts'
+import { type Tensor, topologicalOrder } from '../../tensor/index.ts'
 import { rewrite } from './rewrite.ts'
 
 /**
