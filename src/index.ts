@@ -1,10 +1,8 @@
 // Every public name of Diopter for Node, in one list. `diopter/web` is the same for browsers.
-export * from './autodiff/index.ts'
-export * from './engine/index.ts'
+export * from './core.ts'
 export { createNodeBackend, type NodeBackendOptions } from './engine/node/backend.ts'
 export { createHostedBackend, type HostedBackendOptions } from './engine/node/hosted-backend.ts'
-export { DiopterError, type Progress, type WorkOptions } from './errors/index.ts'
+export { openFolder } from './hub/node/folder.ts'
+export { type ResolveOptions, resolveModel } from './hub/node/resolve.ts'
 export { type DeferredTensor, writeSafetensorsFile } from './hub/node/safetensors-file.ts'
-export * from './lab/index.ts'
 export { type LoadOptions, loadModel } from './lab/node/load-model.ts'
-export * from './tensor/index.ts'

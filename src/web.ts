@@ -1,6 +1,5 @@
-// The entry point for browsers: `import { ... } from 'diopter/web'`.
-export * from './autodiff/index.ts'
-export * from './engine/index.ts'
+// Every public name of Diopter for browsers: `import { ... } from 'diopter/web'`.
+export * from './core.ts'
 export { createWebBackend, type WebBackendOptions } from './engine/web/backend.ts'
-export * from './errors/index.ts'
-export * from './tensor/index.ts'
+export { openFiles } from './hub/web/files.ts'
+export { resolveModel } from './hub/web/resolve.ts'

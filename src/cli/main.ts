@@ -1,12 +1,13 @@
 #!/usr/bin/env node
-import { describeError, EXIT } from './errors.ts'
+import { describeError, EXIT, systemSentence } from './errors.ts'
 import { runProgram } from './program.ts'
 
 // A reader that closes early, such as `head`, is no error.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok)
-    throw error
+    if (stream === process.stdout) process.stderr.write(`diopter: cannot write the output: ${systemSentence(error)}\n`)
+    process.exit(EXIT.failed)
   })
 }
 

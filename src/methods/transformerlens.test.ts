@@ -11,6 +11,7 @@ import {
 import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
 import { activationPatching } from './activation-patching.ts'
+import { attributionPatching } from './attribution-patching.ts'
 import { directLogitAttribution, residualStack } from './direct-logit-attribution.ts'
 import type { PatchBy, PatchWhat } from './patch-grid.ts'
 import type { Decomposition } from './residual-parts.ts'
@@ -87,6 +88,14 @@ describe.skipIf(!hasReferences)('methods agree with TransformerLens (skipped wit
       const { values } = await activationPatching(model, pairs(), { what, by, bothDirections: false })
       const flat = (values.values as unknown[]).flat(2) as number[]
       expectClose(Float32Array.from(order ? permuted(flat, expected.shape, order) : flat), expected)
+    })
+
+    it.each([
+      ['attrib_resid_pre', 'resid_pre'],
+      ['attrib_head_z', 'z'],
+    ] as const)('%s', async (tool, what) => {
+      const { values } = await attributionPatching(model, pairs(), { what })
+      expectClose(Float32Array.from((values.values as unknown[]).flat(2) as number[]), tools.get(tool)!)
     })
 
     const pairs = () =>

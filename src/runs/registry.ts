@@ -1,34 +1,33 @@
-import type * as v from 'valibot'
-import type { WorkOptions } from '../errors/index.ts'
-import type { Edit, Model } from '../lab/index.ts'
-import type { MethodResult } from '../methods/index.ts'
-import type { ViewSpec } from '../views/index.ts'
+import { DiopterError, nearMatches } from '../errors/index.ts'
+import type { Method } from './method.ts'
+import { ablate } from './rows/ablate.ts'
+import { attention } from './rows/attention.ts'
+import { attribute } from './rows/attribute.ts'
+import { attributionPatch } from './rows/attribution-patch.ts'
+import { capture } from './rows/capture.ts'
+import { generate } from './rows/generate.ts'
+import { lens } from './rows/lens.ts'
+import { patch } from './rows/patch.ts'
 
-/** What a method's row is given beside its own prompts and parameters. */
-export interface MethodContext extends WorkOptions {
-  readonly edits: readonly Edit[]
-  readonly seed: number
-  readonly prependBos?: boolean
-  /** Streams new tokens (`generate`). */
-  readonly onToken?: (token: { prompt: number; id: number; text: string }) => void
-}
+/** Every method: a new one is a file in methods/, a row file beside these, and a line here. */
+export const methods: readonly Method[] = [
+  lens,
+  attention,
+  attribute,
+  patch,
+  attributionPatch,
+  ablate,
+  capture,
+  generate,
+]
 
-/** A method as the command line, web page and job runner see it. */
-export interface MethodRow<Prompts, Parameters, Values> {
-  readonly name: string
-  /** One sentence. */
-  readonly summary: string
-  /** The form that `prompts` of a spec must have. */
-  readonly prompts: v.GenericSchema<unknown, Prompts>
-  readonly parameters: v.GenericSchema<unknown, Parameters>
-  /** Whether `edits` of a spec act on its runs, or why they cannot. */
-  readonly edits: true | string
-  readonly run: (
-    model: Model,
-    prompts: Prompts,
-    parameters: Parameters,
-    context: MethodContext,
-  ) => Promise<MethodResult<Values>>
-  /** Pictures of the values, the most telling first. */
-  readonly views: (values: Values) => ViewSpec[]
+export const methodNames: readonly string[] = methods.map(({ name }) => name)
+
+/** The method of that name. Throws with all names when there is none. */
+export function methodOf(name: string): Method {
+  const found = methods.find((method) => method.name === name)
+  if (found) return found
+  throw new DiopterError(
+    `There is no method '${name}'; did you mean ${nearMatches(name, methodNames, 1)[0]}? All: ${methodNames.join(', ')}.`,
+  )
 }

@@ -3,7 +3,7 @@
 export type { AttentionProps } from './attention.ts'
 export type { AttentionHeadsProps } from './attention-heads.ts'
 export type { Bar, BarListProps } from './bar-list.ts'
-export type { CheckRow, ChecksListProps, Verdict } from './checks-list.ts'
+export type { CheckRow, ChecksListProps } from './checks-list.ts'
 export type { ColorScaleKind } from './colors.ts'
 export type { CurvesProps, Series } from './curves.ts'
 export type { HeatMapProps } from './heat-map.ts'

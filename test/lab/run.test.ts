@@ -544,7 +544,7 @@ describe('nothing is silently ignored', () => {
     await expect(model.run([tokenIds(model, 5), [1, 2]], one({ positions: [3] }))).rejects.toThrow(
       /position 3; there are 2/,
     )
-    await expect(model.run([[1, 2], [1]], { metric: (logits) => logits.sum() })).rejects.toThrow(/same length/)
+    await expect(model.run([[1, 2], [3, 4], [1]], { metric: (logits) => logits.sum() })).rejects.toThrow(/same length/)
     await model.dispose()
   })
 

@@ -9,9 +9,18 @@ import { blockForms, toyConfig, toyWeights } from './toy-models.ts'
 /** Opens a toy model with an engine of its own, unless one is given. */
 export async function openToy(
   config: ModelConfig,
-  own: { engine?: Engine; backend?: Backend; tokenizer?: Tokenizer; seed?: number } = {},
+  own: {
+    engine?: Engine
+    backend?: Backend
+    tokenizer?: Tokenizer
+    seed?: number
+    /** Changes weights by name. */
+    change?: (name: string, data: Float32Array) => Float32Array
+  } = {},
 ): Promise<Model> {
-  const values = toyValues(config, own.seed)
+  const drawn = toyValues(config, own.seed)
+  const change = own.change ?? ((_, data) => data)
+  const values = new Map([...drawn].map(([name, { shape, data }]) => [name, { shape, data: change(name, data) }]))
   const specs = publicParameters(config, new Map([...values].map(([name, { shape }]) => [name, shape])))
   const engine = own.engine ?? new Engine({ backend: own.backend ?? createNodeBackend({ threads: 1 }) })
   const weights = await Weights.fromPublic(specs, values, engine.backend)

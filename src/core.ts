@@ -1,0 +1,22 @@
+// What Node and browsers share: all public names that need neither.
+export * from './autodiff/index.ts'
+export * from './engine/index.ts'
+export { DiopterError, type Progress, type WorkOptions } from './errors/index.ts'
+export { type Checkpoint, type CheckpointTensor, openCheckpoint } from './hub/checkpoint.ts'
+export type { SafetensorsDtype, TensorEntry } from './hub/safetensors.ts'
+export { type TensorToWrite, writeSafetensors } from './hub/safetensors-write.ts'
+export { type FileSource, memorySource } from './hub/source.ts'
+export * from './lab/index.ts'
+export * from './methods/index.ts'
+export { architectures, type HookPoint, type ModelConfig, type ProcessingOptions } from './models/index.ts'
+export * from './runs/index.ts'
+export * from './tensor/index.ts'
+export { alignPrompts, type PromptAlignment } from './tokenizer/align.ts'
+export {
+  type EncodeOptions,
+  type Encoding,
+  loadTokenizer,
+  type StartToken,
+  type Tokenizer,
+} from './tokenizer/tokenizer.ts'
+export * from './views/index.ts'

@@ -1,0 +1,20 @@
+import * as v from 'valibot'
+import { attributionPatching } from '../../methods/index.ts'
+import { defineMethod } from '../method.ts'
+import { sweepViews } from './grid-views.ts'
+import { pairList, patchFields, spoken } from './patch-fields.ts'
+
+export const attributionPatch = defineMethod({
+  name: 'attribution_patch',
+  summary: 'Patching estimated from one gradient (attribution patching)',
+  prompts: pairList,
+  parameters: v.strictObject(patchFields),
+  run: (model, prompts, parameters, context) => attributionPatching(model, prompts, { ...parameters, ...context }),
+  views: ({ what, metric, direction, axes, values }) =>
+    sweepViews({
+      title: `Estimated effect of patching ${what}, ${spoken(direction)}`,
+      axes,
+      values,
+      valueLabel: `estimated change of the ${spoken(metric)}`,
+    }),
+})

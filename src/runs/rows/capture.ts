@@ -1,0 +1,24 @@
+import * as v from 'valibot'
+import { Meter } from '../../methods/index.ts'
+import { promptList } from '../fields.ts'
+import { defineMethod } from '../method.ts'
+
+export const capture = defineMethod({
+  name: 'capture',
+  summary: 'Activations by hook name or glob',
+  prompts: promptList,
+  parameters: v.strictObject({ hooks: v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1)) }),
+  async run(model, prompts, { hooks }, { edits, prependBos, signal }) {
+    const meter = new Meter(model)
+    const run = await model.run(prompts, { capture: hooks, edits, prependBos, signal })
+    const arrays = Object.fromEntries(
+      Object.entries(run.captures).map(([hook, { axes, shape, dtype, data, lengths }]) => [
+        hook,
+        { axes, shape, dtype, data, lengths },
+      ]),
+    )
+    const values = { prompts: run.prompts, arrays, edits: run.edits }
+    return { values, checks: [], cost: meter.cost, provenance: run.provenance, complete: true }
+  },
+  views: () => [],
+})

@@ -1,0 +1,28 @@
+import * as v from 'valibot'
+import { activationPatching, type PatchSweep } from '../../methods/index.ts'
+import { defineMethod } from '../method.ts'
+import { sweepViews } from './grid-views.ts'
+import { pairList, patchFields, spoken } from './patch-fields.ts'
+
+export const patch = defineMethod({
+  name: 'patch',
+  summary: 'Where a difference between two prompts is carried (activation patching)',
+  prompts: pairList,
+  parameters: v.strictObject({ ...patchFields, bothDirections: v.optional(v.boolean()) }),
+  run: (model, prompts, parameters, context) => activationPatching(model, prompts, { ...parameters, ...context }),
+  views({ what, metric, clean, corrupt, reverse, ...main }) {
+    const references = [
+      { label: 'corrupted', value: corrupt },
+      { label: 'clean', value: clean },
+    ]
+    const picture = ({ direction, axes, values }: PatchSweep) =>
+      sweepViews({
+        title: `Patching ${what}, ${spoken(direction)}`,
+        axes,
+        values,
+        valueLabel: `${spoken(metric)} after patching`,
+        references,
+      })
+    return [main, ...(reverse ? [reverse] : [])].flatMap(picture)
+  },
+})

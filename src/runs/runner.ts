@@ -1,0 +1,87 @@
+import type { WorkOptions } from '../errors/index.ts'
+import type { GenerateOptions, Model, Provenance } from '../lab/index.ts'
+import type { Check, Cost } from '../methods/index.ts'
+import type { ViewSpec } from '../views/index.ts'
+import { toEdit } from './edit-schema.ts'
+import { methodOf } from './registry.ts'
+import { toJsonText, withTypedArrays } from './result-json.ts'
+import { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
+import { validate } from './validate.ts'
+
+export interface RunnerOptions extends WorkOptions {
+  /** Opens the model of a spec on its backend. The runner closes nothing: who opens, closes. */
+  readonly openModel: (
+    model: ModelSpec,
+    options: { readonly backend: RunSpec['backend'] } & WorkOptions,
+  ) => Promise<Model>
+  /** Streams new tokens of `generate`. */
+  readonly onToken?: GenerateOptions['onToken'] | undefined
+}
+
+/** What an experiment gave. */
+export interface RunResult {
+  readonly version: 1
+  /** Run again on the same backend, it gives the same values. */
+  readonly spec: RunSpec
+  readonly provenance: Provenance
+  /** The method's own: plain JSON, and `{ axes, shape, dtype, data }` with typed arrays where it gives arrays. */
+  readonly values: Readonly<Record<string, unknown>>
+  readonly checks: readonly Check[]
+  readonly cost: Cost
+  /** False when the work was cancelled and `values` hold what was done until then. */
+  readonly complete: boolean
+}
+
+/** A spec with its defaults. Throws naming every field that is wrong, prompts and parameters of the method included. */
+export function parseSpec(json: unknown): RunSpec {
+  const spec = validate(runSpecSchema, json, 'The spec')
+  methodOf(spec.method).check(spec.prompts, spec.parameters)
+  return spec
+}
+
+/** Runs an experiment. Throws as `parseSpec` does, and what opening the model and the method throw. */
+export async function runSpec(input: RunSpecInput, options: RunnerOptions): Promise<RunResult> {
+  const spec = parseSpec(input)
+  const { signal, onProgress, onToken } = options
+  const method = methodOf(spec.method)
+  const model = await options.openModel(spec.model, { backend: spec.backend, signal, onProgress })
+  const result = await method.run(model, spec.prompts, spec.parameters, {
+    edits: spec.edits.map(toEdit),
+    seed: spec.seed,
+    prependBos: spec.prependBos,
+    signal,
+    onProgress,
+    onToken,
+  })
+  return {
+    version: 1,
+    spec: { ...spec, model: pinned(spec.model, model.revision) },
+    provenance: { ...result.provenance, seed: spec.seed },
+    values: { ...result.values },
+    checks: result.checks,
+    cost: result.cost,
+    complete: result.complete,
+  }
+}
+
+/** The model with the commit that was used, so that the spec means the same files later. */
+function pinned(model: ModelSpec, revision: string | null): ModelSpec {
+  return revision === null ? model : { ...model, ref: model.ref.replace(/@[^@]*$/, ''), revision }
+}
+
+/** A result as JSON text; `parseResult` reads it. */
+export function resultToJson(result: RunResult): string {
+  return toJsonText(result)
+}
+
+/** A result from parsed JSON, with typed arrays where it has arrays. Throws naming every field that is wrong. */
+export function parseResult(json: unknown): RunResult {
+  const result = validate(runResultSchema, json, 'The result')
+  parseSpec(result.spec)
+  return { ...result, values: withTypedArrays(result.values) as RunResult['values'] }
+}
+
+/** Pictures of a result, the most telling first. */
+export function viewsOf({ spec, values }: RunResult): ViewSpec[] {
+  return methodOf(spec.method).views(values)
+}
