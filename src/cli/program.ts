@@ -4,8 +4,9 @@ import { Command as CommanderCommand, CommanderError } from 'commander'
 import { bundledModels, packageFolder } from './bundled.ts'
 import type { Command, Session } from './command.ts'
 import { commands } from './commands/index.ts'
+import { EDIT_GRAMMAR } from './edit-grammar.ts'
 import { describeError, EXIT, exitCodeOf } from './errors.ts'
-import { type CommonFlags, commonOptions } from './flags.ts'
+import { type CommonFlags, commonOptions, editOption } from './flags.ts'
 import { interruptSignal } from './interrupt.ts'
 import { progressLine } from './progress.ts'
 import { textOptions } from './terminal.ts'
@@ -17,7 +18,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .description('Open a transformer, read it, intervene on it, and test explanations of it.')
     .version(packageVersion())
     .exitOverride()
-    .configureHelp({ helpWidth: process.stdout.columns ?? 80 })
+    .configureHelp({ helpWidth: process.stdout.columns || 80 })
     .addHelpText('after', overview())
   for (const command of commands) {
     addCommand(program, command, async (args, flags) => {
@@ -42,7 +43,8 @@ function addCommand(program: CommanderCommand, command: Command, action: Action)
   for (const argument of command.arguments ?? []) added.addArgument(argument)
   for (const option of [...command.options, ...commonOptions]) added.addOption(option)
   const examples = command.examples.map((example) => `  diopter ${example}`).join('\n')
-  added.addHelpText('after', `${command.details ? `\n${command.details}\n` : ''}\nExamples:\n${examples}`)
+  const grammar = command.options.includes(editOption) ? `\n${EDIT_GRAMMAR}\n` : ''
+  added.addHelpText('after', `${grammar}${command.details ? `\n${command.details}\n` : ''}\nExamples:\n${examples}`)
   added.showHelpAfterError(`(diopter ${command.name} --help says more)`)
   added.action(async (...given: unknown[]) => {
     const flags = given.at(-2) as Readonly<Record<string, unknown>>

@@ -35,7 +35,7 @@ export function progressLine(stream: ProgressStream, always: boolean, now: () =>
       last = now()
       phases.add(progress.phase)
       const text = progressText(progress)
-      const room = (stream.columns ?? 80) - 1
+      const room = (stream.columns || 80) - 1
       stream.write(isTTY ? `\r\u001b[2K${text.slice(0, room)}` : `${text}\n`)
       drawn = isTTY
     },

@@ -15,11 +15,10 @@ export const answerOptions: readonly Option[] = [
   new Option('--wrong <token>', 'the token it is compared with'),
 ]
 
-export const metricOption = new Option('--metric <metric>', 'what is measured at the last position').choices([
-  'logit_difference',
-  'logit',
-  'log_probability',
-])
+export const metricOption = new Option(
+  '--metric <metric>',
+  'what is measured (loss: over the whole prompt, the others at its end)',
+).choices(['logit_difference', 'logit', 'log_probability', 'loss'])
 
 export const pairsOption = new Option(
   '--pairs <file>',

@@ -1,5 +1,5 @@
 import { Option } from 'commander'
-import type { RunResult, RunSpecInput } from '../runs/index.ts'
+import type { RunnerOptions, RunResult, RunSpecInput } from '../runs/index.ts'
 import type { Session } from './command.ts'
 import { parseEdit } from './edit-grammar.ts'
 import { EXIT } from './errors.ts'
@@ -51,7 +51,7 @@ export async function carryOut(
   spec: RunSpecInput,
   flags: OpenFlags,
   session: Session,
-  onToken?: (token: { prompt: number; id: number; text: string }) => void,
+  onToken?: RunnerOptions['onToken'],
 ): Promise<RunResult> {
   const { runSpec } = await import('../runs/index.ts')
   const opened: { dispose(): Promise<void> }[] = []
@@ -71,15 +71,16 @@ export async function carryOut(
   }
 }
 
-/** A method command from its spec to its pictures. Gives the exit code. */
+/** A method command from its spec to its pictures; `about` gives lines that stand before them. Gives the exit code. */
 export async function runMethod(
   spec: RunSpecInput,
   flags: OutputFlags & OpenFlags & { readonly spec?: string },
   session: Session,
+  about?: (result: RunResult) => Promise<readonly string[]>,
 ): Promise<number> {
   await checkOutputs(flags, flags.spec)
   const result = await carryOut(spec, flags, session)
-  await showResult(result, flags, session)
+  await showResult(result, flags, session, await about?.(result))
   await writeSpec(flags.spec, result, session)
   return finish(result, session)
 }

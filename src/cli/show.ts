@@ -16,8 +16,13 @@ export async function checkOutputs(
   for (const path of [svg, csv, html, ...others]) if (path !== undefined) await checkWritable(path)
 }
 
-/** Prints a result and writes the files asked for. */
-export async function showResult(result: RunResult, flags: OutputFlags, session: Session): Promise<void> {
+/** Prints a result, `before` it some lines about this result, and writes the files asked for. */
+export async function showResult(
+  result: RunResult,
+  flags: OutputFlags,
+  session: Session,
+  before: readonly string[] = [],
+): Promise<void> {
   const { resultToJson, viewsOf } = await import('../runs/index.ts')
   const pictures = viewsOf(result)
   await writePictures(pictures, result, flags, session)
@@ -27,10 +32,14 @@ export async function showResult(result: RunResult, flags: OutputFlags, session:
     return
   }
   const { renderText } = await import('../views/index.ts')
-  const sections = pictures.map(({ view, props }) => renderText(view, props, session.text))
-  if (result.checks.length > 0)
-    sections.push(renderText('checksList', { title: 'Checks', checks: result.checks }, session.text))
-  sections.push(wrap(costLine(result), session.text.width).map((line) => faint(line, session.text)))
+  const sections = [
+    ...(before.length > 0 ? [before] : []),
+    ...pictures.map(({ view, props }) => renderText(view, props, session.text)),
+    ...(result.checks.length > 0
+      ? [renderText('checksList', { title: 'Checks', checks: result.checks }, session.text)]
+      : []),
+    wrap(costLine(result), session.text.width).map((line) => faint(line, session.text)),
+  ]
   session.print(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
 }
 

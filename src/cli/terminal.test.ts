@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { progressLine, progressText } from './progress.ts'
 import { textOptions } from './terminal.ts'
-import { TextStream } from './text-stream.ts'
 import { formatBytes, formatDuration } from './units.ts'
 
 const settings = { isTTY: true, columns: 100, environment: {}, color: true, platform: 'linux' } as const
@@ -23,6 +22,7 @@ describe('terminal settings', () => {
 
   it('is as wide as the terminal, as COLUMNS, or 80', () => {
     expect(textOptions(settings).width).toBe(100)
+    expect(textOptions({ ...settings, columns: 0 }).width).toBe(80)
     expect(textOptions({ ...settings, isTTY: false }).width).toBe(80)
     expect(textOptions({ ...settings, isTTY: false, environment: { COLUMNS: '40' } }).width).toBe(40)
   })
@@ -81,19 +81,5 @@ describe('progress', () => {
   it('writes sizes and times for people', () => {
     expect([999, 1000, 12_345_678, 5e12].map(formatBytes)).toEqual(['999 bytes', '1.0 kB', '12 MB', '5.0 TB'])
     expect([0.4, 59.6, 3599, 7500].map(formatDuration)).toEqual(['0 s', '1 min 0 s', '59 min 59 s', '2 h 5 min'])
-  })
-})
-
-describe('streamed text', () => {
-  it('holds back what may become a stop text', () => {
-    const stream = new TextStream(['END.'])
-    expect(['One E', 'ND of it E', 'N'].map((text) => stream.push(text))).toEqual(['One ', 'END of it ', ''])
-    expect(stream.rest('One END of it ')).toBe('')
-  })
-
-  it('gives the rest at the end', () => {
-    const stream = new TextStream(['END.'])
-    stream.push('One EN')
-    expect(stream.rest('One EN')).toBe('EN')
   })
 })

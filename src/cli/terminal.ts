@@ -21,7 +21,8 @@ export function textOptions({ isTTY, columns, environment, color, platform }: Te
   const asciiOnly = environment.TERM === 'linux' || (locale !== undefined && !/utf-?8/i.test(locale))
   return {
     color: wanted ? depth : 'none',
-    width: (isTTY ? columns : undefined) ?? (Number(set('COLUMNS')) || 80),
+    // A terminal that does not know its size says 0.
+    width: (isTTY && columns) || Number(set('COLUMNS')) || 80,
     unicode: platform === 'win32' || !isTTY || !asciiOnly,
   }
 }

@@ -30,7 +30,7 @@ import {
 } from '../lab/index.ts'
 import { meanActivation } from '../lab/resolve-edits.ts'
 import type { ModelConfig } from '../models/index.ts'
-import { atMost, type Check, notTested } from './checks.ts'
+import { atMost, type Check, judged, notTested } from './checks.ts'
 import { keepDone } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { type Nested, nest } from './patch-grid.ts'
@@ -361,14 +361,16 @@ function distributionCheck({ reference, edits }: AblationSource, parts: readonly
   const length = Math.min(...measures.map((measure) => measure.length))
   const isFar = !(distance <= FAR)
   const isShort = kind !== 'zero' && !(length >= SHORT)
-  return {
-    name: 'replacements lie where real activations do',
-    claimed: `at most ${FAR} typical deviations from their mean (over reference positions, feature by feature)${kind === 'zero' ? '' : `, and at least ${SHORT} of their length`}`,
-    measured: `${distance.toFixed(2)} deviations away and ${length.toFixed(2)} of the usual length, in the worst of the ${parts.length} top parts`,
-    threshold: FAR,
-    verdict: isFar || isShort ? 'fails' : 'holds',
-    why: 'later layers were never trained on what lies elsewhere: damage there need not be the loss of what the part does',
-  }
+  return judged(
+    {
+      name: 'replacements lie where real activations do',
+      claimed: `at most ${FAR} typical deviations from their mean (over reference positions, feature by feature)${kind === 'zero' ? '' : `, and at least ${SHORT} of their length`}`,
+      why: 'later layers were never trained on what lies elsewhere: damage there need not be the loss of what the part does',
+    },
+    `${distance.toFixed(2)} deviations away and ${length.toFixed(2)} of the usual length, in the worst of the ${parts.length} top parts`,
+    FAR,
+    !isFar && !isShort,
+  )
 }
 
 /**

@@ -17,7 +17,7 @@
  */
 import type { Edit, Model, TokenizedPrompt } from '../lab/index.ts'
 import type { AlignedPosition } from '../tokenizer/align.ts'
-import { atLeast, atMost, type Check, notTested } from './checks.ts'
+import { atLeast, atMost, type Check, judged, notTested } from './checks.ts'
 import { keepDone } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import {
@@ -107,14 +107,21 @@ export async function activationPatching(
   comparablePairs(model, prepared, options)
   const { results, complete } = await keepDone(prepared, 'pairs', options, async (pair) => {
     const main = await patchOneWay(model, pair, direction, options, meter)
-    return { pair, main, reverse: bothDirections ? await patchOneWay(model, pair, other, options, meter) : null }
+    if (!bothDirections) return { pair, main, reverse: null }
+    // Cancelled here, the first direction is kept.
+    const reverse = await patchOneWay(model, pair, other, options, meter).catch((error: unknown) => {
+      if (!options.signal?.aborted) throw error
+      return null
+    })
+    return { pair, main, reverse }
   })
   const [clean, corrupt] = [mean(results.map(({ main }) => main.clean)), mean(results.map(({ main }) => main.corrupt))]
   const summary = (ways: readonly OneWay[]) => summarize(ways, { clean, corrupt, seed })
   const main = summary(results.map(({ main }) => main))
   const reversed = results.flatMap(({ reverse }) => (reverse ? [reverse] : []))
-  const reverse = reversed.length > 0 ? summary(reversed) : null
-  const { alignment } = prepared[0]!
+  const hasReverse = bothDirections && reversed.length === results.length
+  const reverse = hasReverse ? summary(reversed) : null
+  const equalLength = prepared.every(({ alignment }) => alignment.equalLength)
   return {
     values: {
       metric: prepared[0]!.asked.name,
@@ -137,18 +144,12 @@ export async function activationPatching(
     },
     checks: [
       ...differenceChecks(prepared, clean, corrupt),
-      directionCheck(
-        main.means,
-        alignment.equalLength ? (reverse?.means ?? null) : 'unequal',
-        clean,
-        corrupt,
-        direction,
-      ),
+      directionCheck(main.means, equalLength ? (reverse?.means ?? null) : 'unequal', clean, corrupt, direction),
       pairsCheck(main, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
     ],
     cost: meter.cost,
     provenance: model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed }),
-    complete,
+    complete: complete && hasReverse === bothDirections,
   }
 }
 
@@ -256,7 +257,7 @@ function differenceChecks(pairs: readonly PreparedPair[], clean: number, corrupt
       0,
       unequal.length === 0
         ? 'all do'
-        : `${unequal.length} of ${pairs.length} do not. ${unequal[0]!.alignment.explanation}`,
+        : `${unequal.length} of ${pairs.length} do not; the first of them has ${unequal[0]!.clean.ids.length} tokens against ${unequal[0]!.corrupt.ids.length}`,
     ),
   ]
 }
@@ -278,7 +279,7 @@ function directionCheck(
   }
   if (reverse === 'unequal')
     return notTested(claim, 'the prompts differ in length, so the two directions have different cells')
-  if (reverse === null) return notTested(claim, 'only one direction was asked for')
+  if (reverse === null) return notTested(claim, 'only one direction was run')
   const [into, away] = direction === 'clean_into_corrupted' ? [main, reverse] : [reverse, main]
   const cells = into.flatMap((value, i) => (value === null || away[i] == null ? [] : [i]))
   const restored = cells.map((i) => into[i]! - corrupt)
@@ -286,13 +287,14 @@ function directionCheck(
   const top = largestIndices(restored, TOP)
   const opposed = top.filter((i) => restored[i]! * destroyed[i]! < 0).length
   const agreement = rankCorrelation(restored, destroyed)
-  return {
-    ...claim,
-    measured: `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
-    threshold: DIRECTIONS_AGREE,
-    verdict: agreement >= DIRECTIONS_AGREE && opposed === 0 ? 'holds' : 'fails',
-    why: 'what restores the answer need not be needed for it (parallel parts, OR), and what is needed need not be enough (parts that work together, AND)',
-  }
+  const why =
+    'what restores the answer need not be needed for it (parallel parts, OR), and what is needed need not be enough (parts that work together, AND)'
+  return judged(
+    { ...claim, why },
+    `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
+    DIRECTIONS_AGREE,
+    agreement >= DIRECTIONS_AGREE && opposed === 0,
+  )
 }
 
 function pairsCheck({ means, intervals }: ReturnType<typeof summarize>, unpatched: number, count: number): Check {

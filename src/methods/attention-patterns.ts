@@ -134,6 +134,8 @@ function score(pattern: Pattern, name: HeadScore): number {
   )
 }
 
+/** A position score below this is no habit that could be lost. */
+const HABIT = 0.3
 /** A score counts as the head's own habit when at least this share of it survives other words. */
 const SURVIVES = 0.5
 /** Beyond this share of all attention on the first token, patterns mostly show heads at rest. */
@@ -148,7 +150,7 @@ function attentionChecks(
 ): Check[] {
   const shuffle = {
     name: 'position scores survive shuffled tokens',
-    claimed: `the top head of each position score keeps at least ${SURVIVES * 100}% of it when the same tokens come in random order`,
+    claimed: `the top head of each position score (where it reaches ${HABIT}) keeps at least ${SURVIVES * 100}% of it when the same tokens come in random order`,
   }
   const rest = {
     name: 'heads do not mostly rest on the first token',
@@ -161,15 +163,20 @@ function attentionChecks(
     return [notTested(shuffle, why), notTested(rest, why)]
   }
   const isShort = results.every(({ prompt }) => prompt.ids.length < 4)
-  const kept = POSITION_SCORES.map((name) => {
+  const kept = POSITION_SCORES.filter((name) => Math.max(...flat[name]) >= HABIT).map((name) => {
     const top = flat[name].indexOf(Math.max(...flat[name]))
     const label = `L${layers[Math.floor(top / heads.length)]}H${heads[top % heads.length]}`
     const [before, after] = [flat[name][top]!, shuffled[name].flat()[top]!]
     return { share: after / before, said: `${name} ${label}: ${before.toFixed(2)} to ${after.toFixed(2)}` }
   })
   return [
-    isShort
-      ? notTested(shuffle, 'prompts of fewer than four tokens have no order worth shuffling')
+    isShort || kept.length === 0
+      ? notTested(
+          shuffle,
+          isShort
+            ? 'prompts of fewer than four tokens have no order worth shuffling'
+            : `no head's position score reaches ${HABIT}`,
+        )
       : atLeast(
           {
             ...shuffle,

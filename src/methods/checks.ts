@@ -16,17 +16,23 @@ export interface Check {
 
 type Claim = Pick<Check, 'name' | 'claimed' | 'why'>
 
-/** A check that holds when the number is at most the threshold; a number that is NaN fails. */
+/** A check that holds when the number is at most the threshold; NaN fails. `said` is what people read instead of the number. */
 export function atMost(claim: Claim, measured: number, threshold: number, said?: string): Check {
-  return { ...claim, measured: said ?? measured, threshold, verdict: measured <= threshold ? 'holds' : 'fails' }
+  return judged(claim, said ?? measured, threshold, measured <= threshold)
 }
 
-/** A check that holds when the number is at least the threshold; a number that is NaN fails. */
+/** A check that holds when the number is at least the threshold; NaN fails. `said` is what people read instead of the number. */
 export function atLeast(claim: Claim, measured: number, threshold: number, said?: string): Check {
-  return { ...claim, measured: said ?? measured, threshold, verdict: measured >= threshold ? 'holds' : 'fails' }
+  return judged(claim, said ?? measured, threshold, measured >= threshold)
+}
+
+/** A check with its verdict. */
+export function judged(claim: Claim, measured: number | string, threshold: number, holds: boolean): Check {
+  const { name, claimed, why } = claim
+  return { name, claimed, measured, threshold, verdict: holds ? 'holds' : 'fails', why }
 }
 
 /** A check that could not be made, and why not. */
-export function notTested(claim: Omit<Claim, 'why'>, why: string): Check {
-  return { ...claim, measured: null, verdict: 'not tested', why }
+export function notTested({ name, claimed }: Omit<Claim, 'why'>, why: string): Check {
+  return { name, claimed, measured: null, verdict: 'not tested', why }
 }

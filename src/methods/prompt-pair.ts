@@ -34,13 +34,17 @@ export interface Route {
   readonly equalLength: boolean
 }
 
-/** Tokenizes and aligns a pair. Throws when no position of one prompt corresponds to any of the other. */
+/** Tokenizes and aligns a pair. Throws for the loss as metric, and when no position of one prompt corresponds to any of the other. */
 export function preparePair(
   model: Model,
   pair: PromptPair,
   metric: MetricName | undefined,
   prependBos: boolean | undefined,
 ): PreparedPair {
+  if (metric === 'loss')
+    throw new DiopterError(
+      'The loss of two prompts is about two different texts, so patching cannot restore it; use logit_difference, logit or log_probability.',
+    )
   const clean = model.tokenize(pair.clean, prependBos)
   const corrupt = model.tokenize(pair.corrupt, prependBos)
   const sides = [clean, corrupt].map(({ ids, tokens }) => ({ ids: [...ids], tokens: [...tokens] }))

@@ -1,4 +1,8 @@
-import type { Encoding } from './tokenizer.ts'
+/** A tokenized prompt. */
+interface Tokens {
+  readonly ids: readonly number[]
+  readonly tokens: readonly string[]
+}
 
 /** One column of an alignment: positions in the clean and the corrupted prompt, null where one has no counterpart. */
 export interface AlignedPosition {
@@ -17,10 +21,7 @@ export interface PromptAlignment {
 }
 
 /** Aligns the tokens of two prompts by their longest common subsequence; differing tokens between are paired in order. */
-export function alignPrompts(
-  clean: Pick<Encoding, 'ids' | 'tokens'>,
-  corrupt: Pick<Encoding, 'ids' | 'tokens'>,
-): PromptAlignment {
+export function alignPrompts(clean: Tokens, corrupt: Tokens): PromptAlignment {
   const equalLength = clean.ids.length === corrupt.ids.length
   // Patching goes by position: prompts of equal length are compared position by position.
   const matches = equalLength

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commands } from '../../src/cli/commands/index.ts'
+import { ABLATABLE, ABLATION_KINDS, DECOMPOSITIONS, METRICS, PATCH_BY, PATCH_WHATS } from '../../src/methods/index.ts'
 import { type BuiltCli, buildCli, sharedFolder, shellWords } from '../support/cli.ts'
 
 const stories = '../shared/checkpoints/stories260K'
@@ -76,12 +77,6 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
       1,
       /With a leading space, " She" is one token/,
     ],
-    [
-      'prompts of unequal length are explained',
-      ['patch', ...pairFlags.with(3, 'Tim was very happy.')],
-      1,
-      /The clean prompt has 5 tokens, the corrupted one 6/,
-    ],
     ['half a pair', ['patch', '--clean', 'a'], 2, /Patching needs --clean, --corrupt and --answer/],
     ['pairs and prompts', ['patch', '--pairs', 'x.jsonl', '--clean', 'a'], 2, /leave out --clean/],
     [
@@ -105,6 +100,25 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
     expect(result.stderr).not.toContain('    at ')
   })
 
+  it('prompts of unequal length are aligned, and that is explained', async () => {
+    const { code, stdout } = await run(['patch', ...pairFlags.with(3, 'Tim was very happy.')])
+    expect(code).toBe(0)
+    expect(stdout).toContain('The clean prompt has 5 tokens, the corrupted one 6.')
+    expect(stdout).toMatch(/\(nothing\) +3: " very"/)
+    expect(stdout).toContain('1 of 1 do not; the first of them has 5 tokens against 6')
+  })
+
+  it('offers the choices that the methods have', () => {
+    const choices = (name: string, long: string) =>
+      commands.find((command) => command.name === name)!.options.find((option) => option.long === long)!.argChoices
+    expect(choices('patch', '--what')).toEqual(PATCH_WHATS)
+    expect(choices('patch', '--by')).toEqual(PATCH_BY)
+    expect(choices('patch', '--metric')).toEqual(METRICS)
+    expect(choices('ablate', '--what')).toEqual(ABLATABLE)
+    expect(choices('ablate', '--kind')).toEqual(ABLATION_KINDS)
+    expect([...choices('attribute', '--by')!].sort()).toEqual([...DECOMPOSITIONS].sort())
+  })
+
   it('a line of a pairs file that is not JSON is named', async () => {
     await writeFile(join(cli.folder, 'bad.jsonl'), `${JSON.stringify(pair)}\n{"clean": \n`)
     const { code, stderr } = await run(['patch', '--pairs', 'bad.jsonl'])
@@ -120,6 +134,19 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
     const again = await cli.run(['run', 'patch.json', '--json'])
     const [{ cost: _, ...before }, { cost: __, ...after }] = [first, again].map(({ stdout }) => JSON.parse(stdout))
     expect(after).toEqual(before)
+  })
+
+  it('Ctrl-C keeps the pairs that are done, and says so', async () => {
+    const many = Array.from({ length: 400 }, () => JSON.stringify(pair)).join('\n')
+    await writeFile(join(cli.folder, 'many.jsonl'), many)
+    const args = ['patch', '--pairs', 'many.jsonl', '--progress', '--json', '--model', stories]
+    const { code, stdout, stderr } = await cli.runInterrupted(args, /[1-9]\d* of 400 pairs/)
+    expect(code).toBe(130)
+    expect(stderr).toContain('Interrupted: this is a partial result.')
+    const { complete, pairs } = JSON.parse(stdout) as { complete: boolean; pairs: unknown[] }
+    expect(complete).toBe(false)
+    expect(pairs.length).toBeGreaterThan(0)
+    expect(pairs.length).toBeLessThan(400)
   })
 
   it('writes pictures, numbers and a report', async () => {

@@ -6,7 +6,7 @@ import type { Model } from '../../src/lab/model.ts'
 import { randomStream, sampler } from '../../src/lab/sampling.ts'
 import { byteLevelTokenizer } from '../../src/tokenizer/fixtures.ts'
 import { createTokenizer } from '../../src/tokenizer/tokenizer.ts'
-import { disagreement, families, tokenIds } from '../support/families.ts'
+import { disagreement, families, tokenIds, toyFamilies } from '../support/families.ts'
 import { hasReferences, referenceFolder } from '../support/reference.ts'
 import { openToy, toyForms } from '../support/toy-model.ts'
 
@@ -101,7 +101,9 @@ describe.each(families)(`cached decoding equals a full run${note}: %s`, (_, open
     })
     await model.dispose()
   })
+})
 
+describe.each(toyFamilies)('cached decoding equals a full run: %s', (_, open) => {
   it('position -1 is the newest token', async () => {
     const model = await open()
     const edit = (positions: readonly number[]) =>
@@ -180,6 +182,20 @@ describe('decoding', () => {
     expect(continuations[0]).toMatchObject({ stoppedBy: 'cancelled', text: null })
     expect(continuations[0]!.ids).toHaveLength(4)
     await expect(model.generate([[1]], { tokens: 2, signal: controller.signal })).rejects.toThrow()
+    await model.dispose()
+  })
+
+  it('several continuations at the same time do not mix', async () => {
+    const model = await openToy(toy())
+    const generate = (seed: number) =>
+      model.generate([tokenIds(model, 3 + seed, seed)], { tokens: 8, capture: 'unembed.hook_out' })
+    const alone = [await generate(1), await generate(2), await generate(3)]
+    const together = await Promise.all([1, 2, 3].map(generate))
+    together.forEach(({ continuations, captures }, i) => {
+      expect(continuations[0]!.ids).toEqual(alone[i]!.continuations[0]!.ids)
+      const [last, own] = [captures, alone[i]!.captures].map((each) => each['unembed.hook_out']!.at(-1)!.data)
+      expect(disagreement(last!, own!)).toBeLessThanOrEqual(1e-5)
+    })
     await model.dispose()
   })
 

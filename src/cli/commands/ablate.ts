@@ -13,6 +13,7 @@ type Flags = MethodFlags &
     readonly layers?: readonly number[]
     readonly heads?: readonly number[]
     readonly neurons?: readonly number[]
+    readonly positions?: readonly number[]
     readonly metric?: string
   }
 
@@ -28,6 +29,7 @@ export const ablate = defineCommand<Flags>({
     new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
     new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),
+    new Option('--positions <list>', 'only at these positions; -1 is the last').argParser(wholeNumbers),
     metricOption,
     pairsOption,
     ...methodOptions,
@@ -37,8 +39,8 @@ export const ablate = defineCommand<Flags>({
     'ablate "Lily was happy." --answer " She" --what mlp --kind zero --model ../shared/checkpoints/stories260K',
   ],
   run: async ([prompt], flags, session) => {
-    const { what, kind, reference, layers, heads, neurons, metric } = flags
-    const parameters = { what, kind, reference: reference?.map(parsePrompt), layers, heads, neurons, metric }
+    const { what, kind, reference, layers, heads, neurons, positions, metric } = flags
+    const parameters = { what, kind, reference: reference?.map(parsePrompt), layers, heads, neurons, positions, metric }
     return runMethod(await specOf('ablate', await readQuestions(prompt, flags), parameters, flags), flags, session)
   },
 })

@@ -12,7 +12,13 @@ export const attribute = defineCommand<Flags>({
   arguments: [new Argument('[prompt]', 'a text, or token ids such as [46,85,40]')],
   options: [
     ...answerOptions,
-    new Option('--by <parts>', 'what the logits are split into').choices(['component', 'head', 'accumulated', 'full']),
+    new Option('--by <parts>', 'what the logits are split into').choices([
+      'component',
+      'head',
+      'accumulated',
+      'full',
+      'neuron',
+    ]),
     new Option('--position <n>', 'the position whose logits are split; -1 is the last').argParser(finiteNumber),
     pairsOption,
     ...methodOptions,

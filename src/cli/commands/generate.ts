@@ -1,11 +1,10 @@
 import { Argument, Option } from 'commander'
-import { defineCommand, type Session } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { finiteNumber, jsonOption, repeatable, wholeNumber } from '../flags.ts'
 import { parsePrompt } from '../prompts.ts'
 import { carryOut, finish, type MethodFlags, modelRunOptions, specOf, specOption, writeSpec } from '../run-method.ts'
 import { checkOutputs, showResult } from '../show.ts'
 import { bold, faint } from '../terminal.ts'
-import { TextStream } from '../text-stream.ts'
 
 interface Flags extends MethodFlags {
   readonly tokens: number
@@ -57,29 +56,25 @@ export const generate = defineCommand<Flags>({
       flags,
     )
     const silent = flags.raw === true || flags.json === true
-    const stream = new TextStream(stop ?? [])
     // The prompt comes with the first token, so that nothing is printed when the model cannot be opened.
-    let unprinted = bold(prompt!, session.text)
-    const opening = () => {
-      const text = unprinted
-      unprinted = ''
-      return text
+    let opening = bold(prompt!, session.text)
+    const stream = (text: string) => {
+      session.print(opening + text)
+      opening = ''
     }
     const result = await carryOut(
       spec,
       flags,
       // On a terminal the text itself is the progress.
       silent ? session : { ...session, onProgress: undefined },
-      silent ? undefined : ({ text }) => session.print(opening() + stream.push(text)),
+      silent ? undefined : ({ text }) => stream(text),
     )
+    const [continuation] = result.values.continuations as readonly Continuation[]
     if (flags.json) await showResult(result, { json: true }, session)
+    else if (flags.raw) session.print(textOf(continuation!))
     else {
-      const [continuation] = result.values.continuations as readonly Continuation[]
-      if (flags.raw) session.print(textOf(continuation!))
-      else {
-        session.print(opening())
-        showEnd(stream, continuation!, result.cost.milliseconds, session)
-      }
+      stream(continuation!.text === null ? ` ${textOf(continuation!)}\n` : '\n')
+      session.note(faint(ending(continuation!, result.cost.milliseconds), session.text))
     }
     await writeSpec(flags.spec, result, session)
     return finish(result, session)
@@ -91,9 +86,7 @@ function textOf({ text, ids }: Continuation): string {
   return text ?? JSON.stringify(ids)
 }
 
-function showEnd(stream: TextStream, continuation: Continuation, milliseconds: number, session: Session): void {
-  session.print(continuation.text === null ? ` ${textOf(continuation)}\n` : `${stream.rest(continuation.text)}\n`)
-  const { ids, stoppedBy } = continuation
+function ending({ ids, stoppedBy }: Continuation, milliseconds: number): string {
   const ended = stoppedBy === 'length' ? '' : `, ended by ${stoppedBy}`
-  session.note(faint(`${ids.length} tokens in ${(milliseconds / 1000).toFixed(1)} s${ended}`, session.text))
+  return `${ids.length} tokens in ${(milliseconds / 1000).toFixed(1)} s${ended}`
 }

@@ -1,6 +1,8 @@
 import { Option } from 'commander'
-import type { PairJson } from '../../runs/index.ts'
-import { defineCommand } from '../command.ts'
+import type { TokenizedPrompt } from '../../lab/index.ts'
+import type { PairJson, RunResult } from '../../runs/index.ts'
+import { truncate, wrap } from '../../views/labels.ts'
+import { defineCommand, type Session } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { readJsonLines } from '../files.ts'
 import { wholeNumbers } from '../flags.ts'
@@ -74,9 +76,29 @@ export const patch = defineCommand<Flags>({
             ...(flags.oneDirection ? { bothDirections: false } : {}),
           },
         ] as const)
-    return runMethod(await specOf(method, pairs, parameters, flags), flags, session)
+    return runMethod(await specOf(method, pairs, parameters, flags), flags, session, (result) =>
+      alignmentLines(result, session),
+    )
   },
 })
+
+/** How the two prompts' tokens correspond; of many pairs, the first whose lengths differ. */
+async function alignmentLines({ values }: RunResult, { text }: Session): Promise<string[]> {
+  const { alignPrompts } = await import('../../tokenizer/align.ts')
+  const pairs = values.pairs as readonly { clean: TokenizedPrompt; corrupt: TokenizedPrompt }[]
+  const alignments = pairs.map(({ clean, corrupt }) => alignPrompts(clean, corrupt))
+  const shown = alignments.find(({ equalLength }) => !equalLength) ?? (pairs.length === 1 ? alignments[0] : undefined)
+  const lines: string[] = []
+  for (const line of (shown?.explanation ?? '').split('\n')) {
+    // The rows of its table are indented and stay lines; the sentences around it flow.
+    const flows = !line.startsWith(' ') && lines.length > 0 && !lines.at(-1)!.startsWith(' ')
+    if (flows) lines.push(`${lines.pop()} ${line}`)
+    else lines.push(line)
+  }
+  return lines.flatMap((line) =>
+    line.startsWith(' ') ? [truncate(line, text.width, text.unicode)] : wrap(line, text.width),
+  )
+}
 
 async function readPairs({ pairs, clean, corrupt, answer, wrong }: Flags): Promise<PairJson[]> {
   if (pairs !== undefined) {

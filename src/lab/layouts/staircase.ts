@@ -47,8 +47,7 @@ export function staircaseLayout(
 ): StaircaseLayout {
   const length = prompt.length
   let present: number[] = [-1, ...indicesWhere(rows, (row) => row.enters < 0)]
-  const startOf = (row: number) => (row < 0 || narrowed ? 0 : rows[row]!.start)
-  const narrowed = false
+  const startOf = (row: number) => (row < 0 ? 0 : rows[row]!.start)
   let queries = Array.from({ length }, (_, p) => p)
   let places = place(present, startOf, queries)
 
@@ -109,10 +108,7 @@ export function staircaseLayout(
     narrow(layer, live) {
       if (layer !== config.n_layers - 1 || needed.length === length) return [...live]
       queries = [...needed]
-      return move(
-        live,
-        place(present, () => 0, queries),
-      )
+      return move(live, place(present, startOf, queries))
     },
     keys(_, k, v) {
       const all = Array.from({ length }, (_, p) => p)
