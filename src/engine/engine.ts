@@ -77,7 +77,7 @@ export class Engine {
     outputs: readonly Tensor[],
     { weights = new Map(), residency = 'auto', optimise: passes = true }: CompileOptions = {},
   ): Program {
-    const graph = passes ? optimise(outputs) : outputs
+    const graph = passes ? optimise(outputs).map(computed) : outputs
     const inputs = topologicalOrder(graph).filter((t) => t.op === 'input')
     // An input that the passes found to be unneeded may still be fed.
     const named = new Map(
@@ -134,7 +134,7 @@ export class Engine {
           cached.runsByWeights.set(residentKey, (cached.runsByWeights.get(residentKey) ?? 0) + 1)
           this.counters.runs++
           const results = await cached.session.run(ports, types, signal)
-          return graph.map(({ dtype, shape }, i) => ({ dtype, shape, data: results[cached.outputs[i]!]! }))
+          return outputs.map(({ dtype, shape }, i) => ({ dtype, shape, data: results[cached.outputs[i]!]! }))
         })
       },
       release: () => {
@@ -214,6 +214,11 @@ export class Engine {
       outputs: model.outputs,
     }
   }
+}
+
+/** What is computed for an output: of a reshape its input, because the same elements under another shape cost a copy. */
+function computed(output: Tensor): Tensor {
+  return output.op === 'reshape' ? computed(output.inputs[0]!) : output
 }
 
 /** Throws when `name` cannot be fed: a weight may be resident, where a fed value would be ignored. */

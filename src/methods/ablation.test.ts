@@ -2,7 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openToy, toyForms } from '../../test/support/toy-model.ts'
 import type { Edit } from '../lab/index.ts'
 import { logitDifference, loss } from '../lab/index.ts'
-import { ABLATABLE, ablation } from './ablation.ts'
+import { ablation } from './ablation.ts'
+import { ABLATABLE } from './ablation-parts.ts'
 
 const QUESTION = { prompt: [1, 4, 2, 5, 3], answer: 0, wrong: 2 }
 const REFERENCE = [

@@ -17,9 +17,9 @@
  */
 import type { Edit, Model, TokenizedPrompt } from '../lab/index.ts'
 import type { AlignedPosition } from '../tokenizer/align.ts'
-import { atLeast, atMost, type Check, judged, notTested } from './checks.ts'
 import { keepDone } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
+import { differenceChecks, directionCheck, pairsCheck } from './patch-checks.ts'
 import {
   type CellGrid,
   type CellOptions,
@@ -41,7 +41,7 @@ import {
 } from './prompt-pair.ts'
 import type { MetricName, NamedToken } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
-import { bootstrapMeans, largestIndices, mean, rankCorrelation } from './statistics.ts'
+import { mean, type Summary, summarizeRows } from './statistics.ts'
 import { sweep } from './sweep.ts'
 
 export interface PatchOptions extends MethodOptions, CellOptions {
@@ -144,8 +144,14 @@ export async function activationPatching(
     },
     checks: [
       ...differenceChecks(prepared, clean, corrupt),
-      directionCheck(main.means, equalLength ? (reverse?.means ?? null) : 'unequal', clean, corrupt, direction),
-      pairsCheck(main, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
+      directionCheck(
+        main.summary.means,
+        equalLength ? (reverse?.summary.means ?? null) : 'unequal',
+        clean,
+        corrupt,
+        direction,
+      ),
+      pairsCheck(main.summary, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
     ],
     cost: meter.cost,
     provenance: model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed }),
@@ -196,122 +202,25 @@ async function patchOneWay(
 function summarize(
   ways: readonly OneWay[],
   { clean, corrupt, seed }: { clean: number; corrupt: number; seed: number },
-): {
-  sweep: PatchSweep
-  means: readonly (number | null)[]
-  intervals: readonly { low: number; high: number }[] | null
-} {
+): { readonly sweep: PatchSweep; readonly summary: Summary } {
   const { grid, direction } = ways[0]!
-  const means = grid.cells.map((_, i) => {
-    const values = ways.flatMap((way) => way.values[i] ?? [])
-    return values.length === ways.length ? mean(values) : null
-  })
-  const intervals =
-    ways.length > 1
-      ? bootstrapMeans(
-          ways.map(({ values }) => values.map((value) => value ?? Number.NaN)),
-          seed,
-        )
-      : null
-  const shape = (values: readonly (number | null)[]) => nest(values, grid.sizes)
+  const summary = summarizeRows(
+    ways.map(({ values }) => values),
+    seed,
+  )
+  const { means, low, high } = summary
+  const targets = ways.map(({ target }) => target)
+  const normalised = means.map((value) => (value === null ? null : (value - corrupt) / (clean - corrupt)))
   return {
-    means,
-    intervals,
+    summary,
     sweep: {
       direction,
-      values: shape(means),
-      normalised: shape(means.map((value) => (value === null ? null : (value - corrupt) / (clean - corrupt)))),
-      low: intervals && shape(intervals.map(({ low }) => low)),
-      high: intervals && shape(intervals.map(({ high }) => high)),
-      axes: sweepAxes(
-        grid,
-        ways.map((way) => way.target),
-      ),
+      values: nest(means, grid.sizes),
+      normalised: nest(normalised, grid.sizes),
+      low: low && nest(low, grid.sizes),
+      high: high && nest(high, grid.sizes),
+      axes: sweepAxes(grid, targets),
       positions: grid.positions,
     },
   }
-}
-
-/** Below this a normalised value divides by nearly nothing. */
-const SMALLEST_DIFFERENCE = 0.1
-
-function differenceChecks(pairs: readonly PreparedPair[], clean: number, corrupt: number): Check[] {
-  const unequal = pairs.filter(({ alignment }) => !alignment.equalLength)
-  return [
-    atLeast(
-      {
-        name: 'the corruption lowers the metric',
-        claimed: `the clean run's metric is larger than the corrupted run's by at least ${SMALLEST_DIFFERENCE}`,
-        why: 'there is nothing to restore otherwise, and normalised values divide by this difference',
-      },
-      clean - corrupt,
-      SMALLEST_DIFFERENCE,
-    ),
-    atMost(
-      {
-        name: 'the prompts correspond position by position',
-        claimed: 'both prompts of every pair have the same number of tokens',
-        why: 'where they do not, only tokens with a counterpart are patched, and those behind an insertion come from another position',
-      },
-      unequal.length,
-      0,
-      unequal.length === 0
-        ? 'all do'
-        : `${unequal.length} of ${pairs.length} do not; the first of them has ${unequal[0]!.clean.ids.length} tokens against ${unequal[0]!.corrupt.ids.length}`,
-    ),
-  ]
-}
-
-const TOP = 5
-/** Rank correlation of the two directions' effects below which they tell different stories. */
-const DIRECTIONS_AGREE = 0.5
-
-function directionCheck(
-  main: readonly (number | null)[],
-  reverse: readonly (number | null)[] | null | 'unequal',
-  clean: number,
-  corrupt: number,
-  direction: Direction,
-): Check {
-  const claim = {
-    name: 'both directions agree',
-    claimed: `the effects of the ${TOP} top cells have the same sign in both directions, and all effects a rank correlation of at least ${DIRECTIONS_AGREE}`,
-  }
-  if (reverse === 'unequal')
-    return notTested(claim, 'the prompts differ in length, so the two directions have different cells')
-  if (reverse === null) return notTested(claim, 'only one direction was run')
-  const [into, away] = direction === 'clean_into_corrupted' ? [main, reverse] : [reverse, main]
-  const cells = into.flatMap((value, i) => (value === null || away[i] == null ? [] : [i]))
-  const restored = cells.map((i) => into[i]! - corrupt)
-  const destroyed = cells.map((i) => clean - away[i]!)
-  const top = largestIndices(restored, TOP)
-  const opposed = top.filter((i) => restored[i]! * destroyed[i]! < 0).length
-  const agreement = rankCorrelation(restored, destroyed)
-  const why =
-    'what restores the answer need not be needed for it (parallel parts, OR), and what is needed need not be enough (parts that work together, AND)'
-  return judged(
-    { ...claim, why },
-    `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
-    DIRECTIONS_AGREE,
-    agreement >= DIRECTIONS_AGREE && opposed === 0,
-  )
-}
-
-function pairsCheck({ means, intervals }: ReturnType<typeof summarize>, unpatched: number, count: number): Check {
-  const claim = {
-    name: 'the top cells hold beyond one pair',
-    claimed: `the 95% intervals over pairs of the ${TOP} top cells lie on one side of the unpatched run`,
-  }
-  if (intervals === null) return notTested(claim, `there is ${count} pair; give a list of pairs for intervals`)
-  const top = largestIndices(
-    means.map((value) => (value === null ? null : value - unpatched)),
-    TOP,
-  )
-  const unsure = top.filter((i) => intervals[i]!.low <= unpatched && unpatched <= intervals[i]!.high).length
-  return atMost(
-    { ...claim, why: 'an effect that changes sign from pair to pair is about those words, not about the task' },
-    unsure,
-    0,
-    `${unsure} of ${top.length} intervals over ${count} pairs include the unpatched run`,
-  )
 }

@@ -35,7 +35,7 @@ import {
 } from './prompt-pair.ts'
 import type { MetricName, NamedToken } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
-import { bootstrapMeans, largestIndices, mean, rankCorrelation, shuffledIndices } from './statistics.ts'
+import { largestIndices, mean, rankCorrelation, shuffledIndices, summarizeRows } from './statistics.ts'
 import { sweep } from './sweep.ts'
 
 export interface AttributionPatchOptions extends MethodOptions, CellOptions {
@@ -88,17 +88,10 @@ export async function attributionPatching(
     ...(await estimateOneWay(model, pair, direction, options)),
   }))
   const { grid, route } = results[0]!
-  const means = grid.cells.map((_, i) => {
-    const values = results.flatMap(({ estimates }) => estimates[i] ?? [])
-    return values.length === results.length ? mean(values) : null
-  })
-  const intervals =
-    results.length > 1
-      ? bootstrapMeans(
-          results.map(({ estimates }) => estimates.map((value) => value ?? Number.NaN)),
-          seed,
-        )
-      : null
+  const { means, low, high } = summarizeRows(
+    results.map(({ estimates }) => estimates),
+    seed,
+  )
   const exact = await patchSome(model, results[0]!, options, meter)
   return {
     values: {
@@ -107,18 +100,8 @@ export async function attributionPatching(
       by: grid.by,
       direction,
       values: nest(means, grid.sizes),
-      low:
-        intervals &&
-        nest(
-          intervals.map(({ low }) => low),
-          grid.sizes,
-        ),
-      high:
-        intervals &&
-        nest(
-          intervals.map(({ high }) => high),
-          grid.sizes,
-        ),
+      low: low && nest(low, grid.sizes),
+      high: high && nest(high, grid.sizes),
       axes: sweepAxes(
         grid,
         results.map(({ route }) => route.target),

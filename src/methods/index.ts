@@ -1,12 +1,11 @@
+export { type AblationValues, ablation } from './ablation.ts'
 export {
   ABLATABLE,
   ABLATION_KINDS,
   type AblateWhat,
   type AblationKind,
   type AblationOptions,
-  type AblationValues,
-  ablation,
-} from './ablation.ts'
+} from './ablation-parts.ts'
 export { activationPatching, type PatchOptions, type PatchSweep, type PatchValues } from './activation-patching.ts'
 export { type AttentionOptions, type AttentionValues, attentionPatterns, type HeadScore } from './attention-patterns.ts'
 export {
@@ -15,17 +14,12 @@ export {
   attributionPatching,
 } from './attribution-patching.ts'
 export type { Check, Verdict } from './checks.ts'
-export {
-  type AttributionOptions,
-  type AttributionValues,
-  directLogitAttribution,
-  type ResidualStack,
-  residualStack,
-} from './direct-logit-attribution.ts'
+export { type AttributionOptions, type AttributionValues, directLogitAttribution } from './direct-logit-attribution.ts'
 export { type LensOptions, type LensReading, type LensToken, type LensValues, logitLens } from './logit-lens.ts'
 export type { MethodOptions } from './options.ts'
 export { type CellOptions, type Nested, PATCH_BY, PATCH_WHATS, type PatchBy, type PatchWhat } from './patch-grid.ts'
 export type { Direction, PromptPair } from './prompt-pair.ts'
 export { METRICS, type MetricName, type NamedToken, type Question, type Token } from './question.ts'
 export { DECOMPOSITIONS, type Decomposition } from './residual-parts.ts'
+export { type ResidualStack, residualStack, type StackOptions } from './residual-stack.ts'
 export { type Cost, Meter, type MethodResult } from './result.ts'

@@ -169,3 +169,8 @@ function backThroughNorm(
 ): Tensor {
   return frozenNorm(context, config, name, position)?.pullBack(direction) ?? direction
 }
+
+/** The hooks that pieces look at. */
+export function readsOf(pieces: readonly Piece[]): string[] {
+  return pieces.flatMap(({ reads }) => reads)
+}

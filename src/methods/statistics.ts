@@ -55,6 +55,29 @@ export function bootstrapMeans(rows: readonly (readonly number[])[], seed: numbe
   })
 }
 
+/** Means over samples, with what they are worth. */
+export interface Summary {
+  /** Per column; null where a sample has none. */
+  readonly means: readonly (number | null)[]
+  /** Ends of 95% bootstrap intervals; null for a single sample. */
+  readonly low: readonly number[] | null
+  readonly high: readonly number[] | null
+}
+
+/** The means of every column of `rows` [samples][columns], with seeded bootstrap intervals where there are several samples. */
+export function summarizeRows(rows: readonly (readonly (number | null)[])[], seed: number): Summary {
+  const means = rows[0]!.map((_, column) => {
+    const values = rows.flatMap((row) => row[column] ?? [])
+    return values.length === rows.length ? mean(values) : null
+  })
+  if (rows.length < 2) return { means, low: null, high: null }
+  const intervals = bootstrapMeans(
+    rows.map((row) => row.map((value) => value ?? Number.NaN)),
+    seed,
+  )
+  return { means, low: intervals.map(({ low }) => low), high: intervals.map(({ high }) => high) }
+}
+
 /** The indices 0..count-1 in a random order (Fisher-Yates). */
 export function shuffledIndices(count: number, seed: number): number[] {
   const random = randomStream(seed)

@@ -12,9 +12,10 @@ import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
 import { activationPatching } from './activation-patching.ts'
 import { attributionPatching } from './attribution-patching.ts'
-import { directLogitAttribution, residualStack } from './direct-logit-attribution.ts'
+import { directLogitAttribution } from './direct-logit-attribution.ts'
 import type { PatchBy, PatchWhat } from './patch-grid.ts'
 import type { Decomposition } from './residual-parts.ts'
+import { residualStack } from './residual-stack.ts'
 
 const SWEEPS: readonly [name: string, what: PatchWhat, by: PatchBy, order?: readonly [number, number, number]][] = [
   ['resid_pre', 'resid_pre', 'position'],
