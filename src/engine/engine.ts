@@ -1,5 +1,5 @@
 import { DiopterError, throwIfAborted, type WorkOptions } from '../errors/index.ts'
-import { emit, optimise, structuralHash } from '../onnx/index.ts'
+import { emit } from '../onnx/index.ts'
 import {
   bytesPerElement,
   dtypeOf,
@@ -11,6 +11,7 @@ import {
   topologicalOrder,
 } from '../tensor/index.ts'
 import { type Backend, type FilePlace, isStored, type StoredTensor, type TensorValue } from './backend.ts'
+import { Planner } from './plan.ts'
 import { type CachedSession, type CompiledSession, SessionCache } from './session-cache.ts'
 
 /** Where weights live: fed at every run, initializers of the session, or fed first and promoted after a few runs. */
@@ -60,6 +61,7 @@ export interface Program {
 export class Engine {
   readonly backend: Backend
   private readonly sessions: SessionCache
+  private readonly planner = new Planner()
   private counters = { compiles: 0, runs: 0 }
   private disposed = false
 
@@ -77,26 +79,21 @@ export class Engine {
     outputs: readonly Tensor[],
     { weights = new Map(), residency = 'auto', optimise: passes = true }: CompileOptions = {},
   ): Program {
-    const graph = passes ? optimise(outputs).map(computed) : outputs
-    const inputs = topologicalOrder(graph).filter((t) => t.op === 'input')
+    const planned = this.planner.plan(outputs, passes)
+    const { plan } = planned
+    const inputs = plan.inputs.map((place) => planned.inputs[place]!)
     // An input that the passes found to be unneeded may still be fed.
     const named = new Map(
-      (passes ? topologicalOrder(outputs) : inputs).flatMap((t) =>
-        t.op === 'input' && t.value === undefined ? [[t.attributes.name as string, t] as const] : [],
-      ),
+      planned.inputs.flatMap((t) => (t.value === undefined ? [[t.attributes.name as string, t] as const] : [])),
     )
     for (const [name, t] of named) {
       const weight = weights.get(name)
       if (weight) requireType(`weight '${name}'`, t, weight)
     }
-    const hash = `${structuralHash(graph)}${passes ? '' : ' unoptimised'}`
-    const fedKey = `${hash} fed`
-    const residentKey = `${hash} resident ${inputs.map((t) => this.numberOf(weights.get(t.attributes.name as string))).join()}`
+    const fedKey = `${plan.hash} fed`
+    const residentKey = `${plan.hash} resident ${inputs.map((t) => this.numberOf(weights.get(t.attributes.name as string))).join()}`
     const promotable =
-      residency === 'auto' &&
-      weights.size > 0 &&
-      !this.backend.copiesInputs &&
-      largestProduct(graph) <= PROMOTION_ROW_LIMIT
+      residency === 'auto' && weights.size > 0 && !this.backend.copiesInputs && plan.rows <= PROMOTION_ROW_LIMIT
     const alwaysResident = residency === 'resident' || (residency === 'auto' && this.backend.copiesInputs)
     const held = new Set<CachedSession>()
 
@@ -106,7 +103,7 @@ export class Engine {
       const promote = !isPromoted && (fed?.runsByWeights.get(residentKey) ?? 0) >= RUNS_BEFORE_PROMOTION
       const resident = alwaysResident || isPromoted || promote
       const cached = await this.sessions.get(resident ? residentKey : fedKey, () =>
-        this.create(graph, inputs, resident ? weights : new Map(), passes),
+        this.create(planned.optimised(), inputs, resident ? weights : new Map(), passes),
       )
       // Another program may go on with the fed session: with other weights, or to feed what is resident here.
       if (promote && fed?.users === (held.has(fed!) ? 1 : 0)) await this.sessions.evict(fedKey)
@@ -128,9 +125,7 @@ export class Engine {
           throwIfAborted(signal)
           const ports: Record<string, TensorValue | StoredTensor> = {}
           for (const { name, index } of cached.feeds) ports[name] = feedFor(inputs[index]!, feeds, weights)
-          const types = Object.fromEntries(
-            cached.outputs.map((name, i) => [name, { dtype: graph[i]!.dtype, shape: graph[i]!.shape }]),
-          )
+          const types = Object.fromEntries(cached.outputs.map((name, i) => [name, plan.outputs[i]!]))
           cached.runsByWeights.set(residentKey, (cached.runsByWeights.get(residentKey) ?? 0) + 1)
           this.counters.runs++
           const results = await cached.session.run(ports, types, signal)
@@ -216,11 +211,6 @@ export class Engine {
   }
 }
 
-/** What is computed for an output: of a reshape its input, because the same elements under another shape cost a copy. */
-function computed(output: Tensor): Tensor {
-  return output.op === 'reshape' ? computed(output.inputs[0]!) : output
-}
-
 /** Throws when `name` cannot be fed: a weight may be resident, where a fed value would be ignored. */
 function requireFeedable(
   name: string,
@@ -259,15 +249,6 @@ function feedFor(
       `The value of the input '${name}' says ${value.dtype} ${formatShape(value.shape)}, its array holds ${value.data.length} elements of ${dtypeOf(value.data)}.`,
     )
   return value
-}
-
-/** The most rows that any product with a weight has: how large the batch of this graph is. */
-function largestProduct(outputs: readonly Tensor[]): number {
-  let rows = 0
-  for (const t of topologicalOrder(outputs)) {
-    if (t.op === 'matmul' && t.inputs[1]!.rank === 2) rows = Math.max(rows, sizeOf(t.shape) / t.shape[t.rank - 1]!)
-  }
-  return rows
 }
 
 /** Bytes of resident weights as products pack them: once for each product that reads them. */

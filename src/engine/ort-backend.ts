@@ -1,6 +1,6 @@
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
 import { DiopterError, throwIfAborted } from '../errors/index.ts'
-import { allocate, type DType, type Shape, sizeOf, type TypedArray } from '../tensor/index.ts'
+import type { DType, Shape, TypedArray } from '../tensor/index.ts'
 import {
   type Backend,
   type BackendSession,
@@ -25,8 +25,6 @@ export interface OrtBackendOptions {
   readonly blocking: boolean
   readonly copiesInputs: boolean
   readonly sessionOptions: InferenceSession.SessionOptions
-  /** Whether output arrays may be given to a run (saves a copy of every output). */
-  readonly preallocatedOutputs: boolean
   /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
   readonly explain?: (message: string) => string | undefined
   /** Where a session may map a stored tensor from. */
@@ -95,14 +93,8 @@ export class OrtBackend implements Backend {
             const value = feeds[name]!
             ortFeeds[name] = isStored(value) ? this.own(value).tensor : this.toOrt(value)
           }
-          if (!this.options.preallocatedOutputs) return results(await session.run(ortFeeds, Object.keys(outputs)))
-          const fetches: Record<string, OrtTensor> = {}
-          for (const name in outputs) {
-            const { dtype, shape } = outputs[name]!
-            // An output given beforehand is written in place; a returned one is copied into fresh memory (0.65 ms per MB).
-            fetches[name] = this.toOrt({ dtype, shape, data: allocate(dtype, sizeOf(shape)) })
-          }
-          return results(await session.run(ortFeeds, fetches))
+          // No outputs are given beforehand: onnxruntime-node would write them and then return a copy all the same.
+          return results(await session.run(ortFeeds, Object.keys(outputs)))
         }),
       release: async () => {
         if (this.sessions.delete(wrapped)) await this.inTurn(() => session.release())

@@ -21,6 +21,7 @@ export type Variant = readonly (Edit | { readonly hook: string; readonly edit: E
 export interface VariantsOptions extends WorkOptions {
   /** Rows are computed in batches whose activations fit this; 1 GiB by default. */
   readonly memoryBytes?: number
+  /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
 }
 
@@ -28,8 +29,10 @@ export interface VariantsOutput {
   readonly prompt: TokenizedPrompt
   /** The metric of the unedited run. */
   readonly base: number
-  /** The metric of every variant, in the order given. */
+  /** The metric of every variant, in the order given; NaN for those that a cancelled sweep did not reach. */
   readonly values: readonly number[]
+  /** False when the work was cancelled between or in batches, and `values` holds what was done until then. */
+  readonly complete: boolean
   readonly provenance: Provenance
 }
 
@@ -37,7 +40,10 @@ const DEFAULT_MEMORY = 1024 ** 3
 /** Sharing the positions before the first edit costs gathers around attention: it pays beyond this share of the tokens. */
 const REUSE_PAYS_FROM = 0.15
 
-/** Runs all variants; see `Model.variants`. Throws when an edit matches no hook or cannot fire. */
+/**
+ * Runs all variants; see `Model.variants`. When it is cancelled after the first batch, finished batches are kept.
+ * Throws when an edit matches no hook or cannot fire, and the abort when no batch was finished.
+ */
 export async function runVariants(
   model: Model,
   base: Prompt,
@@ -56,13 +62,21 @@ export async function runVariants(
   // Rows that enter late share the longest prefix, so a batch takes neighbours in that order.
   plans.sort((a, b) => a.enters - b.enters || a.index - b.index)
   const perBatch = Math.max(1, Math.floor(memoryBytes / bytesPerRow(model, length, metric)))
-  const values = new Array<number>(variants.length)
+  const values = new Array<number>(variants.length).fill(Number.NaN)
   let baseValue = Number.NaN
+  let complete = true
   const started = Date.now()
   for (let first = 0; first === 0 || first < plans.length; first += perBatch) {
-    throwIfAborted(signal)
     const batch = plans.slice(first, first + perBatch)
-    const results = await runBatch(model, prompt, batch, metric, options)
+    let results: number[]
+    try {
+      throwIfAborted(signal)
+      results = await runBatch(model, prompt, batch, metric, options)
+    } catch (error) {
+      if (!signal?.aborted || first === 0) throw error
+      complete = false
+      break
+    }
     baseValue = results[0]!
     batch.forEach(({ index }, i) => {
       values[index] = results[i + 1]!
@@ -76,7 +90,7 @@ export async function runVariants(
       etaSeconds: ((Date.now() - started) / 1000 / Math.max(1, done)) * (plans.length - done),
     })
   }
-  return { prompt, base: baseValue, values, provenance: model.provenance({ prompts: [prompt] }) }
+  return { prompt, base: baseValue, values, complete, provenance: model.provenance({ prompts: [prompt] }) }
 }
 
 interface Plan extends StaircaseRow {

@@ -7,6 +7,6 @@ export interface MethodOptions extends WorkOptions {
   readonly edits?: readonly Edit[]
   /** Seeds whatever is drawn at random (nulls, resamples, bootstrap); 0 unless said. */
   readonly seed?: number
-  /** Overrides the start token that the tokenizer's own post-processor gives. */
+  /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
 }

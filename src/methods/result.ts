@@ -1,4 +1,5 @@
-import type { Model, Provenance } from '../lab/index.ts'
+import { matchNames } from '../lab/hook-names.ts'
+import type { Edit, EditReport, Model, Prompt, Provenance, RunOptions, RunOutput } from '../lab/index.ts'
 import type { Check } from './checks.ts'
 
 /** What a piece of work took. */
@@ -17,14 +18,17 @@ export interface MethodResult<Values> {
   readonly values: Values
   readonly checks: readonly Check[]
   readonly cost: Cost
+  /** How often each edit of the options fired, in all runs and variants that `cost` counts. */
+  readonly edits: readonly EditReport[]
   readonly provenance: Provenance
   /** False when the work was cancelled: `values` and `checks` hold what was done until then. */
   readonly complete: boolean
 }
 
-/** Counts what is spent from its creation on. */
+/** Counts what is spent, and how often edits fire, from its creation on. */
 export class Meter {
-  variants = 0
+  private variants = 0
+  private reports: EditReport[] = []
   private readonly model: Model
   private readonly started = performance.now()
   private readonly before: { readonly compiles: number; readonly runs: number }
@@ -42,5 +46,31 @@ export class Meter {
       runs: runs - this.before.runs,
       variants: this.variants,
     }
+  }
+
+  get edits(): readonly EditReport[] {
+    return this.reports
+  }
+
+  /** Runs the model as `Model.run` does; the options' edits are the method's. */
+  async run(prompts: readonly Prompt[], options: RunOptions): Promise<RunOutput> {
+    const run = await this.model.run(prompts, options)
+    this.addReports(run.edits)
+    return run
+  }
+
+  /** Counts variants that were computed, each with all of the method's edits. */
+  addVariants(count: number, edits: readonly Edit[]): void {
+    this.variants += count
+    this.addReports(
+      edits.map(({ hook, kind }) => {
+        const hooks = matchNames(hook, this.model.hookNames, 'The hook')
+        return { hook, kind, hooks, fired: count * hooks.length }
+      }),
+    )
+  }
+
+  private addReports(reports: readonly EditReport[]): void {
+    this.reports = reports.map((report, i) => ({ ...report, fired: report.fired + (this.reports[i]?.fired ?? 0) }))
   }
 }

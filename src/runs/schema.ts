@@ -28,7 +28,7 @@ export const runSpecSchema = v.strictObject({
   parameters: v.optional(v.record(v.string(), v.unknown()), {}),
   /** Edits of the model that all runs of the method see. */
   edits: v.optional(v.array(editSchema), []),
-  /** Overrides the start token that the tokenizer's own post-processor gives. */
+  /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   prependBos: v.optional(v.boolean()),
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 32 - 1)), 0),
   dtype: v.optional(v.literal('float32'), 'float32'),
@@ -67,6 +67,10 @@ export const runResultSchema = v.strictObject({
     startToken: v.string(),
   }),
   values: v.record(v.string(), v.unknown()),
+  /** How often each edit of the spec fired. */
+  edits: v.array(
+    v.strictObject({ hook: v.string(), kind: v.string(), hooks: v.array(v.string()), fired: wholeNumber }),
+  ),
   checks: v.array(checkSchema),
   cost: v.strictObject({
     milliseconds: v.number(),

@@ -43,7 +43,6 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
     blocking: true,
     copiesInputs: false,
     sessionOptions,
-    preallocatedOutputs: provider === 'cpu',
     place: async (value) => files.place(value),
     onDispose: () => files.dispose(),
     explain(message) {

@@ -35,7 +35,6 @@ export async function createWebBackend({
     blocking: provider === 'wasm',
     copiesInputs: true,
     sessionOptions,
-    preallocatedOutputs: false,
   })
 }
 
