@@ -25,14 +25,23 @@ const headCells = Array.from({ length: layers * heads }, (_, i) => [
 
 const attributed = ['blocks.*.hook_resid_pre', 'blocks.*.attn.hook_z']
 
-/** (clean - corrupt) * gradient at the corrupted run, for every residual stream and head output. */
+/** (clean - corrupt) * gradient at the corrupted run, for every residual stream and head output, summed. */
 async function attributionPatching(model, cleanPrompts, corruptPrompts) {
-  const { captures: wanted } = await model.run(cleanPrompts, { capture: attributed, positions: 'none' })
-  const run = await model.run(corruptPrompts, { capture: attributed, metric, grad: attributed, positions: 'none' })
+  const count = cleanPrompts.length
+  // As the method does: short prompts share one run, and the gradient of a mean over two metrics is half of each.
+  const together = 2 * count * cleanPrompts[0].length <= 128
+  const capture = { capture: attributed, positions: 'none' }
+  const target = { ...capture, metric, grad: attributed }
+  const from = await model.run(
+    together ? [...cleanPrompts, ...corruptPrompts] : cleanPrompts,
+    together ? target : capture,
+  )
+  const into = together ? from : await model.run(corruptPrompts, target)
   let total = 0
-  for (const hook of Object.keys(wanted)) {
-    const [a, b, g] = [wanted[hook].data, run.captures[hook].data, run.gradients[hook].data]
-    for (let i = 0; i < a.length; i++) total += (a[i] - b[i]) * g[i]
+  for (const hook of Object.keys(from.captures)) {
+    const [a, b, g] = [from.captures[hook].data, into.captures[hook].data, into.gradients[hook].data]
+    const offset = together ? a.length / 2 : 0
+    for (let i = 0; i < a.length - offset; i++) total += (a[i] - b[offset + i]) * g[offset + i]
   }
   return total
 }

@@ -73,8 +73,11 @@ export const modelOptions: readonly Option[] = [
   ...sourceOptions,
   new Option('--process <steps>', `exact rewritings of the weights: ${STEPS.join(', ')}`).argParser(processingSteps),
   ...engineOptions,
-  new Option('--prepend-bos', 'put the start token first, whatever the tokenizer does'),
-  new Option('--no-prepend-bos', 'put no start token first'),
+  new Option(
+    '--prepend-bos',
+    'put the start token before texts, whatever the tokenizer does (token ids stay as they are)',
+  ),
+  new Option('--no-prepend-bos', 'put no start token before texts'),
 ]
 
 export const editOption = repeatable(

@@ -15,10 +15,18 @@ export const answerOptions: readonly Option[] = [
   new Option('--wrong <token>', 'the token it is compared with'),
 ]
 
+const ANSWER_METRICS = ['logit_difference', 'logit', 'log_probability']
+
+/** What is measured about an answer. */
+export const answerMetricOption = new Option('--metric <metric>', 'what is measured at the end of the prompt').choices(
+  ANSWER_METRICS,
+)
+
+/** That, or the loss, which needs no answer. */
 export const metricOption = new Option(
   '--metric <metric>',
   'what is measured (loss: over the whole prompt, the others at its end)',
-).choices(['logit_difference', 'logit', 'log_probability', 'loss'])
+).choices([...ANSWER_METRICS, 'loss'])
 
 export const pairsOption = new Option(
   '--pairs <file>',

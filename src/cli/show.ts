@@ -38,7 +38,9 @@ export async function showResult(
     ...(result.checks.length > 0
       ? [renderText('checksList', { title: 'Checks', checks: result.checks }, session.text)]
       : []),
-    wrap(costLine(result), session.text.width).map((line) => faint(line, session.text)),
+    [...editLines(result), costLine(result)].flatMap((line) =>
+      wrap(line, session.text.width).map((part) => faint(part, session.text)),
+    ),
   ]
   session.print(`${sections.map((lines) => lines.join('\n')).join('\n\n')}\n`)
 }
@@ -84,10 +86,20 @@ function reportOf(pictures: readonly ViewSpec[], result: RunResult): { title: st
       ...pictures,
       ...checks,
       { heading: 'How to repeat it', text: `diopter run on this spec: ${JSON.stringify(result.spec)}` },
-      { heading: 'Where it comes from', text: costLine(result) },
+      { heading: 'Where it comes from', text: [...editLines(result), costLine(result)].join('\n') },
     ],
   }
 }
+
+/** A line per edit: `Edit of blocks.*.hook_mlp_out (zero): fired 10 times, at 5 hooks`. */
+export function editLines({ edits }: RunResult): string[] {
+  return edits.map(
+    ({ hook, kind, hooks, fired }) =>
+      `Edit of ${hook} (${kind}): fired ${counted(fired, 'time')}, at ${counted(hooks.length, 'hook')}`,
+  )
+}
+
+const counted = (count: number, what: string): string => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
 
 /** `stories260K, onnxruntime-node cpu, float32, start token <s> (post-processor): 1.3 s, 41 variants`. */
 export function costLine({ provenance, cost }: RunResult): string {
@@ -99,7 +111,6 @@ export function costLine({ provenance, cost }: RunResult): string {
     dtype,
     `start token ${startToken}`,
   ]
-  const counted = (count: number, what: string) => `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`
   const variants = cost.variants > 0 ? [counted(cost.variants, 'variant')] : []
   const work = [`${(cost.milliseconds / 1000).toFixed(1)} s`, counted(cost.runs, 'run'), ...variants]
   return `${parts.join(', ')}; ${work.join(', ')}`

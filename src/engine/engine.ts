@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly backend: Backend
   /** Sessions beyond this many bytes are given back, the least recently used first, unless a program holds them; 2 GiB by default. */
   readonly cacheBytes?: number
+  /** What `dispose` gives back after the sessions; the backend unless given, for an engine on a backend that others use too. */
+  readonly giveBack?: () => Promise<void>
 }
 
 export interface CompileOptions {
@@ -61,12 +63,14 @@ export interface Program {
 export class Engine {
   readonly backend: Backend
   private readonly sessions: SessionCache
+  private readonly giveBack: () => Promise<void>
   private readonly planner = new Planner()
   private counters = { compiles: 0, runs: 0 }
   private disposed = false
 
-  constructor({ backend, cacheBytes = 2 * 1024 ** 3 }: EngineOptions) {
+  constructor({ backend, cacheBytes = 2 * 1024 ** 3, giveBack = () => backend.dispose() }: EngineOptions) {
     this.backend = backend
+    this.giveBack = giveBack
     this.sessions = new SessionCache(cacheBytes)
   }
 
@@ -154,11 +158,11 @@ export class Engine {
     }
   }
 
-  /** Releases every session and the backend; runs in progress end first, or are stopped where the backend can. */
+  /** Releases every session and the backend (or what `giveBack` says); runs in progress end first, or are stopped where the backend can. */
   async dispose(): Promise<void> {
     this.disposed = true
     await this.sessions.clear()
-    await this.backend.dispose()
+    await this.giveBack()
   }
 
   private requireAlive(): void {

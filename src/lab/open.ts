@@ -15,6 +15,8 @@ export interface OpenOptions extends WorkOptions {
   readonly processing?: ProcessingOptions
   /** The most bytes of free memory that loading may take; refused beyond that, before anything is read. */
   readonly memoryLimit?: number
+  /** Whether the model's `dispose` disposes the backend, too; otherwise only its own sessions and weights. False unless said. */
+  readonly ownsBackend?: boolean
   /** See `EngineOptions.cacheBytes`. */
   readonly cacheBytes?: number
 }
@@ -49,7 +51,8 @@ export function estimateMemory(checkpoint: Checkpoint, unread: readonly string[]
 }
 
 /**
- * Opens a model from its files on a backend: config, tokenizer (where there is one) and weights.
+ * Opens a model from its files on a backend: config, tokenizer (where there is one) and weights. Who made the backend
+ * disposes it, after the models on it, unless `ownsBackend` hands it over.
  * Throws for unknown architectures and options, damaged files, and models that exceed `memoryLimit`.
  */
 export async function openModel(source: FileSource, backend: Backend, options: OpenOptions = {}): Promise<Model> {
@@ -81,7 +84,12 @@ export async function openModel(source: FileSource, backend: Backend, options: O
     hookPoints: steps.length > 0 ? hookPoints(config) : description.hookPoints,
     tokenizer,
     weights,
-    engine: new Engine({ backend, cacheBytes: options.cacheBytes }),
+    engine: new Engine({
+      backend,
+      cacheBytes: options.cacheBytes,
+      // A model on somebody else's backend leaves it as it was: without its sessions and weights.
+      giveBack: options.ownsBackend ? undefined : () => weights.release(),
+    }),
     processing: steps,
     memory: estimate,
   })

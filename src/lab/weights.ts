@@ -14,6 +14,7 @@ export class Weights {
   /** Parameter name to input name: tied parameters share one. */
   private readonly inputNames: ReadonlyMap<string, string>
   private readonly inputs = new Map<string, Tensor>()
+  private released = false
 
   constructor(
     backend: Backend,
@@ -93,7 +94,10 @@ export class Weights {
     return spec
   }
 
+  /** Gives all weights back to the backend; once, however often it is called. */
   async release(): Promise<void> {
+    if (this.released) return
+    this.released = true
     for (const stored of this.stored.values()) await this.backend.release(stored)
   }
 }

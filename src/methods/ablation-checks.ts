@@ -44,7 +44,7 @@ export async function ablationChecks(
   const effects = main.values.map((value) => value - main.base)
   const top = largestIndices(effects, TOP)
   const beside: AblationKind = kind === 'resample' ? 'mean' : 'resample'
-  const clean = await cleanOutputs(model, prompt, options)
+  const clean = await cleanOutputs(model.config, meter, prompt, options)
   const besides = top.map((i) => source.edits(parts.list[i]!, beside))
   const directs = top.map((i) => [
     ...source.edits(parts.list[i]!, kind),
@@ -71,12 +71,13 @@ export async function ablationChecks(
 
 /** What every attention and MLP layer writes in the whole model. */
 async function cleanOutputs(
-  model: Model,
+  config: ModelConfig,
+  meter: Meter,
   prompt: TokenizedPrompt,
   { edits, signal }: AblationOptions,
 ): Promise<ReadonlyMap<string, ArrayValue>> {
-  const capture = ['blocks.*.hook_attn_out', ...(model.config.attn_only ? [] : ['blocks.*.hook_mlp_out'])]
-  const { captures } = await model.run([prompt.ids], { capture, edits, signal })
+  const capture = ['blocks.*.hook_attn_out', ...(config.attn_only ? [] : ['blocks.*.hook_mlp_out'])]
+  const { captures } = await meter.run([prompt.ids], { capture, edits, signal })
   return new Map(Object.entries(captures).map(([hook, activation]) => [hook, ofPrompt(activation, 0)]))
 }
 

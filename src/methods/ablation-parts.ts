@@ -12,6 +12,7 @@ import { meanActivation } from '../lab/resolve-edits.ts'
 import type { ModelConfig } from '../models/index.ts'
 import type { MethodOptions } from './options.ts'
 import type { MetricName } from './question.ts'
+import type { Meter } from './result.ts'
 import { indicesWithin } from './selection.ts'
 import { shuffledIndices } from './statistics.ts'
 
@@ -100,6 +101,7 @@ export async function ablationSource(
   parts: Parts,
   prompt: TokenizedPrompt,
   { kind, reference, seed = 0, edits, prependBos, signal, positions }: AblationOptions,
+  meter: Meter,
 ): Promise<AblationSource> {
   const { ids } = prompt
   const order = shuffledIndices(ids.length - 1, seed)
@@ -111,7 +113,7 @@ export async function ablationSource(
       `Resampling takes activations from the same positions of another prompt, but no reference prompt has the ${ids.length} tokens of this one. Give a longer one.`,
     )
   const drawn = long.length > 0 ? long[shuffledIndices(long.length, seed)[0]!]! : shuffled
-  const run = (prompts: readonly Prompt[]) => model.run(prompts, { capture: parts.hooks, edits, prependBos, signal })
+  const run = (prompts: readonly Prompt[]) => meter.run(prompts, { capture: parts.hooks, edits, prependBos, signal })
   const captures = (await run(reference ?? [ids])).captures
   const other = (await run([drawn])).captures
   const means = new Map(parts.hooks.map((hook) => [hook, meanActivation(captures[hook]!, 'all')]))

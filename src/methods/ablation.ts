@@ -18,7 +18,7 @@
  * of the model may make up for what is missing (self-repair), so a small effect does not say that the part does little.
  */
 import { DiopterError } from '../errors/index.ts'
-import { loss, type Model, type TokenizedPrompt } from '../lab/index.ts'
+import { loss, type Metric, type Model, type TokenizedPrompt } from '../lab/index.ts'
 import { ablationChecks } from './ablation-checks.ts'
 import {
   type AblateWhat,
@@ -27,17 +27,17 @@ import {
   ablatedParts,
   ablationSource,
 } from './ablation-parts.ts'
-import { keepDone } from './keep-done.ts'
+import { CANCELLED_CHECKS, keepDone, unlessCancelled } from './keep-done.ts'
 import { type Nested, nest } from './patch-grid.ts'
 import { askMetric, type MetricName, type NamedToken, type Question } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean, summarizeRows } from './statistics.ts'
-import { sweep } from './sweep.ts'
+import { type Swept, sweepKeepingDone } from './sweep.ts'
 
 /** A number per part and what it is without any ablation. */
 interface Effects {
   readonly base: number
-  /** After ablation, nested as `axes` says; means over questions. */
+  /** After ablation, nested as `axes` says; means over questions, null where a cancelled sweep did not come. */
   readonly values: Nested
   /** values - base. */
   readonly effect: Nested
@@ -63,7 +63,10 @@ export interface AblationValues extends Effects {
   }[]
 }
 
-/** Ablates every part, one at a time, on every question. Throws for parts that the model does not have. */
+/**
+ * Ablates every part, one at a time, on every question; cancelled, it keeps what is done. Throws for parts that the model
+ * does not have.
+ */
 export async function ablation(
   model: Model,
   questions: readonly Question[],
@@ -72,21 +75,18 @@ export async function ablation(
   const { kind = 'mean', seed = 0 } = options
   const meter = new Meter(model)
   const parts = ablatedParts(model.config, options)
-  const { results, complete } = await keepDone(questions, 'prompts', options, async (question) => {
+  const ablate = async (question: Question) => {
     const prompt = model.tokenize(question.prompt, options.prependBos)
     const asked = askMetric(model, question, options.metric)
-    const source = await ablationSource(model, parts, prompt, options)
+    const source = await ablationSource(model, parts, prompt, options, meter)
     const edits = parts.list.map((part) => source.edits(part, kind))
-    const main = await sweep(model, prompt.ids, edits, asked.metric, options, meter)
+    const sweepOf = (metric: Metric) => sweepKeepingDone(model, prompt.ids, edits, metric, options, meter)
+    const main = await sweepOf(asked.metric)
     const hasLoss = asked.name !== 'loss' && prompt.ids.length > 1
-    return {
-      prompt,
-      asked,
-      source,
-      main,
-      loss: hasLoss ? await sweep(model, prompt.ids, edits, loss(), options, meter) : null,
-    }
-  })
+    const lossSweep = hasLoss && main.complete ? await unlessCancelled(options.signal, () => sweepOf(loss())) : null
+    return { prompt, asked, source, main, loss: lossSweep, whole: main.complete && (lossSweep?.complete ?? !hasLoss) }
+  }
+  const { results, complete } = await keepDone(questions, 'prompts', options, ablate, ({ whole }) => whole)
   const names = new Set(results.map(({ asked }) => asked.name))
   if (names.size > 1)
     throw new DiopterError(
@@ -97,6 +97,9 @@ export async function ablation(
     results.map(({ main }) => main.values.map((value) => value - main.base)),
     seed,
   )
+  const checks = complete
+    ? await unlessCancelled(options.signal, () => ablationChecks(model, parts, results[0]!, kind, options, meter))
+    : null
   const shape = (values: readonly number[]) => nest(values, parts.sizes)
   return {
     values: {
@@ -119,17 +122,15 @@ export async function ablation(
         values: shape(main.values),
       })),
     },
-    checks: await ablationChecks(model, parts, results[0]!, kind, options, meter),
+    checks: checks ?? CANCELLED_CHECKS,
     cost: meter.cost,
+    edits: meter.edits,
     provenance: model.provenance({ prompts: results.map(({ prompt }) => prompt), seed }),
-    complete,
+    complete: checks !== null,
   }
 }
 
-function meanEffects(
-  sweeps: readonly { readonly base: number; readonly values: readonly number[] }[],
-  sizes: readonly number[],
-): Effects {
+function meanEffects(sweeps: readonly Swept[], sizes: readonly number[]): Effects {
   const base = mean(sweeps.map((one) => one.base))
   const values = sweeps[0]!.values.map((_, i) => mean(sweeps.map((one) => one.values[i]!)))
   return {

@@ -178,7 +178,8 @@ describe('activation patching', () => {
     const pair = { clean: 'ab', corrupt: 'ba', answer: 'abcdefgh', wrong: 'b' }
     await expect(activationPatching(model, [pair], { what: 'resid_pre' })).rejects.toThrow('One is needed')
     await expect(
-      activationPatching(model, [{ ...pair, answer: 'a' }], { what: 'resid_pre', metric: 'loss' }),
+      // As JavaScript can ask for it.
+      activationPatching(model, [{ ...pair, answer: 'a' }], { what: 'resid_pre', metric: 'loss' as 'logit' }),
     ).rejects.toThrow('two different texts')
     await expect(
       activationPatching(await open({ ...config, attn_only: true, d_mlp: 0, act_fn: null }), [PAIR], {

@@ -17,7 +17,7 @@
  */
 import type { Edit, Model, TokenizedPrompt } from '../lab/index.ts'
 import type { AlignedPosition } from '../tokenizer/align.ts'
-import { keepDone } from './keep-done.ts'
+import { keepDone, unlessCancelled } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { differenceChecks, directionCheck, pairsCheck } from './patch-checks.ts'
 import {
@@ -39,10 +39,10 @@ import {
   routeOf,
   sourceValues,
 } from './prompt-pair.ts'
-import type { MetricName, NamedToken } from './question.ts'
+import type { AnswerMetricName, MetricName, NamedToken } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean, type Summary, summarizeRows } from './statistics.ts'
-import { sweep } from './sweep.ts'
+import { sweepKeepingDone } from './sweep.ts'
 
 export interface PatchOptions extends MethodOptions, CellOptions {
   /** The direction of `values`; `clean_into_corrupted` unless said. */
@@ -50,13 +50,13 @@ export interface PatchOptions extends MethodOptions, CellOptions {
   /** Whether the other direction is run too; true unless said. */
   readonly bothDirections?: boolean
   /** `logit_difference` where there is a wrong token, else `logit`, unless said. */
-  readonly metric?: MetricName
+  readonly metric?: AnswerMetricName
 }
 
 /** A sweep in one direction. */
 export interface PatchSweep {
   readonly direction: Direction
-  /** The metric after patching, nested as `axes` says, means over pairs; null where no position corresponds. */
+  /** The metric after patching, nested as `axes` says, means over pairs; null where no position corresponds, or not done. */
   readonly values: Nested
   /** (value - corrupt) / (clean - corrupt). */
   readonly normalised: Nested
@@ -105,22 +105,27 @@ export async function activationPatching(
   const meter = new Meter(model)
   const prepared = pairs.map((pair) => preparePair(model, pair, options.metric, options.prependBos))
   comparablePairs(model, prepared, options)
-  const { results, complete } = await keepDone(prepared, 'pairs', options, async (pair) => {
+  const patchBothWays = async (pair: PreparedPair) => {
     const main = await patchOneWay(model, pair, direction, options, meter)
-    if (!bothDirections) return { pair, main, reverse: null }
-    // Cancelled here, the first direction is kept.
-    const reverse = await patchOneWay(model, pair, other, options, meter).catch((error: unknown) => {
-      if (!options.signal?.aborted) throw error
-      return null
-    })
-    return { pair, main, reverse }
-  })
+    if (!bothDirections || !main.complete) return { pair, main, reverse: null }
+    return {
+      pair,
+      main,
+      reverse: await unlessCancelled(options.signal, () => patchOneWay(model, pair, other, options, meter)),
+    }
+  }
+  const { results, complete } = await keepDone(
+    prepared,
+    'pairs',
+    options,
+    patchBothWays,
+    ({ main, reverse }) => main.complete && (reverse?.complete ?? !bothDirections),
+  )
   const [clean, corrupt] = [mean(results.map(({ main }) => main.clean)), mean(results.map(({ main }) => main.corrupt))]
   const summary = (ways: readonly OneWay[]) => summarize(ways, { clean, corrupt, seed })
   const main = summary(results.map(({ main }) => main))
   const reversed = results.flatMap(({ reverse }) => (reverse ? [reverse] : []))
-  const hasReverse = bothDirections && reversed.length === results.length
-  const reverse = hasReverse ? summary(reversed) : null
+  const reverse = reversed.length > 0 ? summary(reversed) : null
   const equalLength = prepared.every(({ alignment }) => alignment.equalLength)
   return {
     values: {
@@ -154,8 +159,9 @@ export async function activationPatching(
       pairsCheck(main.summary, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
     ],
     cost: meter.cost,
+    edits: meter.edits,
     provenance: model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed }),
-    complete: complete && hasReverse === bothDirections,
+    complete,
   }
 }
 
@@ -166,8 +172,9 @@ interface OneWay {
   readonly target: TokenizedPrompt
   readonly clean: number
   readonly corrupt: number
-  /** Per cell. */
+  /** Per cell; null where no position corresponds, or the work was cancelled before it. */
   readonly values: readonly (number | null)[]
+  readonly complete: boolean
 }
 
 async function patchOneWay(
@@ -181,11 +188,11 @@ async function patchOneWay(
   const route = routeOf(pair, direction)
   const grid = cellGrid(model.config, route.target.ids.length, options)
   const { metric } = pair.asked
-  const source = await model.run([route.source.ids], { capture: grid.hooks, metric, edits, signal })
+  const source = await meter.run([route.source.ids], { capture: grid.hooks, metric, edits, signal })
   const values = new Map(grid.hooks.map((hook) => [hook, sourceValues(source.captures[hook]!, route)]))
   const patches = grid.cells.map((cell) => patchEdit(cell, values.get(cell.hook)!, route))
   const possible = patches.flatMap((edit): Edit[][] => (edit ? [[edit]] : []))
-  const swept = await sweep(model, route.target.ids, possible, metric, options, meter)
+  const swept = await sweepKeepingDone(model, route.target.ids, possible, metric, options, meter)
   const taken = swept.values[Symbol.iterator]()
   const [from, into] = [source.metric![0]!, swept.base]
   return {
@@ -194,7 +201,11 @@ async function patchOneWay(
     target: route.target,
     clean: direction === 'clean_into_corrupted' ? from : into,
     corrupt: direction === 'clean_into_corrupted' ? into : from,
-    values: patches.map((edit) => (edit ? taken.next().value! : null)),
+    values: patches.map((edit) => {
+      const value = edit ? taken.next().value! : null
+      return Number.isNaN(value) ? null : value
+    }),
+    complete: swept.complete,
   }
 }
 

@@ -56,7 +56,7 @@ export async function attentionPatterns(
   const heads = indicesWithin(options.heads, n_heads, 'head')
   const capture = layers.map((layer) => `blocks.${layer}.attn.hook_pattern`)
   const patternsOf = async (prompt: Prompt) => {
-    const run = await model.run([prompt], { capture, edits, prependBos, signal })
+    const run = await meter.run([prompt], { capture, edits, prependBos, signal })
     const patterns = capture.map((hook) => rowsOf(run.captures[hook]!, heads))
     return { prompt: run.prompts[0]!, patterns, provenance: run.provenance }
   }
@@ -85,6 +85,7 @@ export async function attentionPatterns(
     },
     checks: attentionChecks(layers, heads, scores, shuffled, results),
     cost: meter.cost,
+    edits: meter.edits,
     provenance: results[0]!.provenance,
     complete,
   }

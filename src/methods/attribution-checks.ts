@@ -62,7 +62,7 @@ export async function effectChecks(
     const why = 'states of the stream at several depths are no parts that could be taken out'
     return [notTested(frozen, why), notTested(total, why)]
   }
-  const vectors = await vectorsOf(model, top, asked.prompt, options)
+  const vectors = await vectorsOf(meter, top, asked.prompt, options)
   const lastStream = `blocks.${model.config.n_layers - 1}.hook_resid_post`
   const out: Edit[][] = vectors.map((vector) => [
     { hook: lastStream, kind: 'add', value: vector, factor: -1, positions: [position] },
@@ -102,7 +102,7 @@ export async function effectChecks(
 
 /** What some parts wrote on one prompt, each [d_model]. */
 async function vectorsOf(
-  model: Model,
+  meter: Meter,
   parts: readonly { readonly piece: Piece; readonly index: number }[],
   prompt: Prompt,
   { edits, prependBos, signal }: MethodOptions,
@@ -114,7 +114,7 @@ async function vectorsOf(
     ),
   })
   const reads = readsOf(parts.map(({ piece }) => piece))
-  const { readout } = await model.run([prompt], { edits, prependBos, signal, readout: { reads, trace } })
+  const { readout } = await meter.run([prompt], { edits, prependBos, signal, readout: { reads, trace } })
   const { shape, data } = readout.vectors![0]!
   const size = shape[1]!
   return parts.map((_, i) => Array.from((data as Float32Array).subarray(i * size, (i + 1) * size)))

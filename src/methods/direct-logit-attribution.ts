@@ -19,7 +19,7 @@ import type { Model, ReadoutContext, TokenizedPrompt } from '../lab/index.ts'
 import { concat, full, type Tensor, tensor } from '../tensor/index.ts'
 import { type AnsweredPrompt, effectChecks, sumCheck } from './attribution-checks.ts'
 import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
-import { keepDone } from './keep-done.ts'
+import { CANCELLED_CHECKS, keepDone, unlessCancelled } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { askMetric, type NamedToken, type Question } from './question.ts'
 import { type Decomposition, type Piece, readsOf, residualPieces } from './residual-parts.ts'
@@ -82,7 +82,7 @@ export async function directLogitAttribution(
   if (new Set(asked.map(({ name }) => name)).size > 1)
     throw new DiopterError('Some questions have a wrong token and some have none; attributions of the two do not mix.')
   const { results, complete } = await keepDone(asked, 'prompts', options, async (question) => {
-    const run = await model.run([question.prompt], {
+    const run = await meter.run([question.prompt], {
       edits,
       prependBos,
       signal,
@@ -125,11 +125,17 @@ export async function directLogitAttribution(
     total: mean(done.map(({ total }) => total)),
     questions: done,
   }
-  const checks = [
-    sumCheck(by, done),
-    ...(await effectChecks(model, pieces, asked[0]!, done[0]!.values, position, options, meter)),
-  ]
-  return { values, checks, cost: meter.cost, provenance: results[0]!.provenance, complete }
+  const effects = await unlessCancelled(signal, () =>
+    effectChecks(model, pieces, asked[0]!, done[0]!.values, position, options, meter),
+  )
+  return {
+    values,
+    checks: [sumCheck(by, done), ...(effects ?? CANCELLED_CHECKS)],
+    cost: meter.cost,
+    edits: meter.edits,
+    provenance: results[0]!.provenance,
+    complete: complete && effects !== null,
+  }
 }
 
 /** One number per part [n, c], the constant [n, 1] and the measured total [n, 1]. */

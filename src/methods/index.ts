@@ -19,7 +19,15 @@ export { type LensOptions, type LensReading, type LensToken, type LensValues, lo
 export type { MethodOptions } from './options.ts'
 export { type CellOptions, type Nested, PATCH_BY, PATCH_WHATS, type PatchBy, type PatchWhat } from './patch-grid.ts'
 export type { Direction, PromptPair } from './prompt-pair.ts'
-export { METRICS, type MetricName, type NamedToken, type Question, type Token } from './question.ts'
+export {
+  ANSWER_METRICS,
+  type AnswerMetricName,
+  METRICS,
+  type MetricName,
+  type NamedToken,
+  type Question,
+  type Token,
+} from './question.ts'
 export { DECOMPOSITIONS, type Decomposition } from './residual-parts.ts'
 export { type ResidualStack, residualStack, type StackOptions } from './residual-stack.ts'
 export { type Cost, Meter, type MethodResult } from './result.ts'

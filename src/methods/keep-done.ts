@@ -34,10 +34,7 @@ export async function keepDone<Item, Result>(
 }
 
 /** What `work` gives, or null when it was cancelled; throws any other error. */
-export async function unlessCancelled<T>(
-  signal: AbortSignal | undefined,
-  work: () => Promise<T>,
-): Promise<T | null> {
+export async function unlessCancelled<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T | null> {
   try {
     return await work()
   } catch (error) {

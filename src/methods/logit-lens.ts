@@ -74,7 +74,7 @@ export async function logitLens(
   ]
   const { results, complete } = await keepDone(prompts, 'prompts', options, async (prompt) => {
     const readout = { reads: hooks, trace: (context: ReadoutContext) => traceLens(context, hooks, topK) }
-    const run = await model.run([prompt], { edits, prependBos, signal, readout })
+    const run = await meter.run([prompt], { edits, prependBos, signal, readout })
     return { prompt: run.prompts[0]!, read: run.readout, provenance: run.provenance }
   })
   const layers = ['embed', ...Array.from({ length: model.config.n_layers }, (_, l) => String(l))]
@@ -88,6 +88,7 @@ export async function logitLens(
       results.map(({ read }) => read),
     ),
     cost: meter.cost,
+    edits: meter.edits,
     provenance: results[0]!.provenance,
     complete,
   }

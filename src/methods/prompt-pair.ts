@@ -67,8 +67,8 @@ export function routeOf({ clean, corrupt, alignment }: PreparedPair, direction: 
  * The source's activation with the target's positions: [P, ...] or [H, Q, K]; what has no counterpart is zero, and is never
  * patched. Throws for patterns of prompts of unequal length, whose rows do not correspond.
  */
-export function sourceValues(activation: Activation, { sourceOf, equalLength }: Route): ArrayValue {
-  const own = ofPrompt(activation, 0)
+export function sourceValues(activation: Activation, { sourceOf, equalLength }: Route, prompt = 0): ArrayValue {
+  const own = ofPrompt(activation, prompt)
   if (equalLength) return own
   if (activation.axes.includes('query'))
     throw new DiopterError(

@@ -11,7 +11,12 @@ export interface Question {
   readonly wrong?: Token | undefined
 }
 
-export const METRICS = ['logit_difference', 'logit', 'log_probability', 'loss'] as const
+/** Metrics of the last position's logits, about an answer token. */
+export const ANSWER_METRICS = ['logit_difference', 'logit', 'log_probability'] as const
+export type AnswerMetricName = (typeof ANSWER_METRICS)[number]
+
+/** Those, and the mean loss over a whole prompt, which needs no answer. */
+export const METRICS = [...ANSWER_METRICS, 'loss'] as const
 export type MetricName = (typeof METRICS)[number]
 
 /** A token as results show it. */

@@ -71,6 +71,7 @@ export class Meter {
   }
 
   private addReports(reports: readonly EditReport[]): void {
-    this.reports = reports.map((report, i) => ({ ...report, fired: report.fired + (this.reports[i]?.fired ?? 0) }))
+    if (reports.length > 0)
+      this.reports = reports.map((report, i) => ({ ...report, fired: report.fired + (this.reports[i]?.fired ?? 0) }))
   }
 }

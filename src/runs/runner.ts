@@ -1,5 +1,5 @@
 import type { WorkOptions } from '../errors/index.ts'
-import type { GenerateOptions, Model, Provenance } from '../lab/index.ts'
+import type { EditReport, GenerateOptions, Model, Provenance } from '../lab/index.ts'
 import type { Check, Cost } from '../methods/index.ts'
 import type { ViewSpec } from '../views/index.ts'
 import { toEdit } from './edit-schema.ts'
@@ -28,6 +28,8 @@ export interface RunResult {
   readonly values: Readonly<Record<string, unknown>>
   readonly checks: readonly Check[]
   readonly cost: Cost
+  /** How often each edit of the spec fired, in all runs and variants. */
+  readonly edits: readonly EditReport[]
   /** False when the work was cancelled and `values` hold what was done until then. */
   readonly complete: boolean
 }
@@ -60,6 +62,7 @@ export async function runSpec(input: RunSpecInput, options: RunnerOptions): Prom
     values: { ...result.values },
     checks: result.checks,
     cost: result.cost,
+    edits: result.edits,
     complete: result.complete,
   }
 }

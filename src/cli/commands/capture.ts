@@ -4,10 +4,10 @@ import type { DType, TypedArray } from '../../tensor/index.ts'
 import { alignColumns } from '../columns.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { repeatable } from '../flags.ts'
+import { jsonOption, repeatable } from '../flags.ts'
 import { parsePrompt } from '../prompts.ts'
-import { carryOut, finish, type MethodFlags, methodOptions, specOf, writeSpec } from '../run-method.ts'
-import { checkOutputs, showResult } from '../show.ts'
+import { carryOut, finish, type MethodFlags, modelRunOptions, specOf, specOption, writeSpec } from '../run-method.ts'
+import { checkOutputs, editLines, showResult } from '../show.ts'
 import { formatBytes } from '../units.ts'
 
 type Flags = MethodFlags & { readonly hook?: readonly string[]; readonly out?: string }
@@ -26,7 +26,9 @@ export const capture = defineCommand<Flags>({
   options: [
     repeatable('--hook <glob>', 'what to read, such as "blocks.*.hook_resid_post"'),
     new Option('-o, --out <file>', 'the safetensors file to write'),
-    ...methodOptions,
+    jsonOption,
+    specOption,
+    ...modelRunOptions,
   ],
   details: 'Without --out the arrays are summed up; --json alone prints every number.',
   examples: [
@@ -38,14 +40,14 @@ export const capture = defineCommand<Flags>({
       throw new UsageError(
         'Say what to read: --hook NAME or a glob such as --hook "blocks.*.hook_resid_post"; diopter info lists all.',
       )
-    await checkOutputs(flags, flags.spec, flags.out)
+    await checkOutputs({}, flags.spec, flags.out)
     const spec = await specOf('capture', prompts.map(parsePrompt), { hooks: flags.hook }, flags)
     const result = await carryOut(spec, flags, session)
     const arrays = result.values.arrays as Readonly<Record<string, CapturedArray>>
     if (flags.out !== undefined) await writeArrays(flags.out, arrays, result, session)
     if (flags.json && flags.out !== undefined) session.print(`${JSON.stringify(summary(arrays, result))}\n`)
-    else if (flags.json) await showResult(result, flags, session)
-    else session.print(`${describe(arrays, session).join('\n')}\n`)
+    else if (flags.json) await showResult(result, { json: true }, session)
+    else session.print(`${[...describe(arrays, session), ...editLines(result)].join('\n')}\n`)
     await writeSpec(flags.spec, result, session)
     return finish(result, session)
   },
@@ -84,7 +86,7 @@ async function writeArrays(
   )
 }
 
-function summary(arrays: Readonly<Record<string, CapturedArray>>, { provenance, spec }: RunResult): object {
+function summary(arrays: Readonly<Record<string, CapturedArray>>, { edits, provenance, spec }: RunResult): object {
   return {
     arrays: Object.fromEntries(
       Object.entries(arrays).map(([name, { axes, shape, dtype, data }]) => [
@@ -92,6 +94,7 @@ function summary(arrays: Readonly<Record<string, CapturedArray>>, { provenance, 
         { axes, shape, dtype, ...statistics(data) },
       ]),
     ),
+    edits,
     provenance,
     spec,
   }

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts'
 import { finiteNumber, jsonOption, repeatable, wholeNumber } from '../flags.ts'
 import { parsePrompt } from '../prompts.ts'
 import { carryOut, finish, type MethodFlags, modelRunOptions, specOf, specOption, writeSpec } from '../run-method.ts'
-import { checkOutputs, showResult } from '../show.ts'
+import { checkOutputs, editLines, showResult } from '../show.ts'
 import { bold, faint } from '../terminal.ts'
 
 interface Flags extends MethodFlags {
@@ -74,7 +74,8 @@ export const generate = defineCommand<Flags>({
     else if (flags.raw) session.print(textOf(continuation!))
     else {
       stream(continuation!.text === null ? ` ${textOf(continuation!)}\n` : '\n')
-      session.note(faint(ending(continuation!, result.cost.milliseconds), session.text))
+      for (const line of [...editLines(result), ending(continuation!, result.cost.milliseconds)])
+        session.note(faint(line, session.text))
     }
     await writeSpec(flags.spec, result, session)
     return finish(result, session)

@@ -7,7 +7,7 @@ import { UsageError } from '../errors.ts'
 import { readJsonLines } from '../files.ts'
 import { wholeNumbers } from '../flags.ts'
 import { parsePrompt, parseToken, recordOf } from '../prompts.ts'
-import { answerOptions, metricOption, pairsOption } from '../questions.ts'
+import { answerMetricOption, answerOptions, pairsOption } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
 interface Flags extends MethodFlags {
@@ -49,7 +49,7 @@ export const patch = defineCommand<Flags>({
     new Option('--positions <list>', 'only these positions; -1 is the last').argParser(wholeNumbers),
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
     new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),
-    metricOption,
+    answerMetricOption,
     pairsOption,
     ...methodOptions,
   ],

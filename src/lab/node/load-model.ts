@@ -6,8 +6,8 @@ import type { Model } from '../model.ts'
 import { type OpenOptions, openModel } from '../open.ts'
 
 /** How a model is found and opened. */
-export interface LoadOptions extends Omit<OpenOptions, 'name'>, ResolveOptions, NodeBackendOptions {
-  /** Where graphs run; a new backend in this process unless given. */
+export interface LoadOptions extends Omit<OpenOptions, 'name' | 'ownsBackend'>, ResolveOptions, NodeBackendOptions {
+  /** Where graphs run; a new one in this process unless given. The model's `dispose` leaves a given one to who made it. */
   readonly backend?: Backend
 }
 
@@ -18,6 +18,13 @@ export interface LoadOptions extends Omit<OpenOptions, 'name'>, ResolveOptions, 
  */
 export async function loadModel(ref: string, options: LoadOptions = {}): Promise<Model> {
   const { source } = await resolveModel(ref, options)
+  const ownsBackend = options.backend === undefined
   const backend = options.backend ?? createNodeBackend(options)
-  return openModel(source, backend, { ...options, name: ref, memoryLimit: options.memoryLimit ?? freemem() })
+  const memoryLimit = options.memoryLimit ?? freemem()
+  try {
+    return await openModel(source, backend, { ...options, name: ref, memoryLimit, ownsBackend })
+  } catch (error) {
+    if (ownsBackend) await backend.dispose()
+    throw error
+  }
 }

@@ -27,6 +27,7 @@ export const ablate = defineMethod({
         axes,
         values,
         valueLabel: `change of the ${name}`,
+        unpatched: 0,
       })
     return [...picture(spoken(metric), base, effect), ...(loss ? picture('loss (nats)', loss.base, loss.effect) : [])]
   },

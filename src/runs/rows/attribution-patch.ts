@@ -16,5 +16,6 @@ export const attributionPatch = defineMethod({
       axes,
       values,
       valueLabel: `estimated change of the ${spoken(metric)}`,
+      unpatched: 0,
     }),
 })

@@ -17,8 +17,8 @@ export const capture = defineMethod({
         { axes, shape, dtype, data, lengths },
       ]),
     )
-    const values = { prompts: run.prompts, arrays, edits: run.edits }
-    return { values, checks: [], cost: meter.cost, provenance: run.provenance, complete: true }
+    const values = { prompts: run.prompts, arrays }
+    return { values, checks: [], cost: meter.cost, edits: run.edits, provenance: run.provenance, complete: true }
   },
   views: () => [],
 })

@@ -22,9 +22,10 @@ export const generate = defineMethod({
     const meter = new Meter(model)
     const { continuations, edits, provenance } = await model.generate(prompts, { ...parameters, ...context })
     return {
-      values: { continuations, edits },
+      values: { continuations },
       checks: [],
       cost: meter.cost,
+      edits,
       provenance,
       complete: continuations.every(({ stoppedBy }) => stoppedBy !== 'cancelled'),
     }

@@ -8,6 +8,8 @@ export interface SweepPicture {
   readonly axes: Readonly<Record<string, readonly (number | string)[]>>
   readonly values: Nested
   readonly valueLabel: string
+  /** The value without any intervention: what a cell's distance from says how much it matters. */
+  readonly unpatched: number
   readonly references?: readonly ReferenceMark[]
 }
 
@@ -15,9 +17,10 @@ export interface SweepPicture {
 const MOST_BARS = 25
 
 /**
- * A sweep's picture: bars for one axis, a heat map for two; heads by position as one row per head; neurons as the largest ones.
+ * A sweep's picture: bars for one axis, a heat map for two; heads by position as one row per head; neurons as those that are
+ * furthest from the unpatched run.
  */
-export function sweepViews({ title, axes, values, valueLabel, references }: SweepPicture): ViewSpec[] {
+export function sweepViews({ title, axes, values, valueLabel, unpatched, references }: SweepPicture): ViewSpec[] {
   const [layers, ...inner] = Object.entries(axes) as [
     [string, readonly number[]],
     ...[string, readonly (number | string)[]][],
@@ -28,9 +31,8 @@ export function sweepViews({ title, axes, values, valueLabel, references }: Swee
     return [{ view: 'barList', props: { title, bars: bars(layerLabels, flat(values)), valueLabel } }]
   if (first[0] === 'neuron') {
     const labels = layers[1].flatMap((layer) => first[1].map((neuron) => `L${layer}N${neuron}`))
-    return [
-      { view: 'barList', props: { title: `${title}: largest`, bars: largest(bars(labels, flat(values))), valueLabel } },
-    ]
+    const shown = largest(bars(labels, flat(values)), unpatched)
+    return [{ view: 'barList', props: { title: `${title}: largest changes`, bars: shown, valueLabel } }]
   }
   if (second === undefined) {
     const columnLabels = first[1].map((entry) => (first[0] === 'head' ? `H${entry}` : String(entry)))
@@ -99,9 +101,9 @@ export function bars(
   }))
 }
 
-/** The bars that are largest in size, in their order. */
-export function largest(list: readonly Bar[], most = MOST_BARS): Bar[] {
-  const size = ({ value }: Bar) => Math.abs(value ?? 0)
+/** The bars that are furthest from `origin`, by falling value. */
+export function largest(list: readonly Bar[], origin = 0, most = MOST_BARS): Bar[] {
+  const size = ({ value }: Bar) => (value === null ? -1 : Math.abs(value - origin))
   const ranked = [...list].sort((a, b) => size(b) - size(a)).slice(0, most)
   return ranked.sort((a, b) => (b.value ?? 0) - (a.value ?? 0))
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { METRICS, PATCH_BY, PATCH_WHATS } from '../../methods/index.ts'
+import { ANSWER_METRICS, PATCH_BY, PATCH_WHATS } from '../../methods/index.ts'
 import { indices } from '../fields.ts'
 import { pairSchema } from '../prompt-schema.ts'
 
@@ -10,7 +10,7 @@ export const patchFields = {
   what: v.picklist(PATCH_WHATS),
   by: v.optional(v.picklist(PATCH_BY)),
   direction: v.optional(v.picklist(['clean_into_corrupted', 'corrupted_into_clean'])),
-  metric: v.optional(v.picklist(METRICS)),
+  metric: v.optional(v.picklist(ANSWER_METRICS)),
   layers: v.optional(indices),
   positions: v.optional(indices),
   heads: v.optional(indices),

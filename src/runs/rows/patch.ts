@@ -21,6 +21,7 @@ export const patch = defineMethod({
         axes,
         values,
         valueLabel: `${spoken(metric)} after patching`,
+        unpatched: direction === 'clean_into_corrupted' ? corrupt : clean,
         references,
       })
     return [main, ...(reverse ? [reverse] : [])].flatMap(picture)
