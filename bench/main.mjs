@@ -116,6 +116,7 @@ async function sessionCreation() {
   for (let i = 0; i < (quick ? 3 : 7); i++)
     await model.run([Array.from({ length: 16 + i }, (_, k) => k)], { positions: 'last', residency: 'inputs' })
   await model.dispose()
+  await backend.dispose()
   const own = summary(seconds)
   const reached = own.minimum <= 0.15
   report.cases.push({ name: 'session creation', seconds, ...own, bar: 0.15, reached })

@@ -2,4 +2,4 @@
 export * from './core.ts'
 export { createWebBackend, type WebBackendOptions } from './engine/web/backend.ts'
 export { openFiles } from './hub/web/files.ts'
-export { resolveModel } from './hub/web/resolve.ts'
+export { type BrowserResolveOptions, resolveModel } from './hub/web/resolve.ts'

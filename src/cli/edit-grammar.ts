@@ -4,16 +4,19 @@ import { UsageError } from './errors.ts'
 
 /** How an edit is written on the command line; shown by help and by every error about one. */
 export const EDIT_GRAMMAR = `An edit is KIND HOOK [PLACE...] [VALUE...], or the same as JSON:
-  zero HOOK                            set to zero
-  mean HOOK [per=position]             set to the mean over the prompt (prompts=["a","b"]: over those)
-  resample HOOK from="other prompt"    take another prompt's activation
-  replace HOOK value=1.5               set to a number, a list [..], or @FILE.json
-  add HOOK value=@FILE.json [factor=2] add a number, a list or a file's values
-  scale HOOK by=0.5                    multiply
-  project_out HOOK direction=@FILE.json  remove the component along a direction
-  clamp HOOK [min=-1] [max=1]          limit
-  freeze HOOK                          hold at the value of the unedited run
-HOOK is a name or a glob (diopter info lists them); PLACE is position=-1, head=0,3, neuron=17, key=0.
+  zero HOOK                     set to zero
+  mean HOOK [per=position]      set to the mean over the prompt
+                                (prompts=["a","b"]: over those)
+  resample HOOK from="other"    take another prompt's activation
+  replace HOOK value=1.5        set to a number, a list [..], or @FILE.json
+  add HOOK value=1 [factor=2]   add a number, a list, or @FILE.json
+  scale HOOK by=0.5             multiply
+  project_out HOOK direction=@FILE.json
+                                remove the component along a direction
+  clamp HOOK [min=-1] [max=1]   limit
+  freeze HOOK                   hold at the value of the unedited run
+HOOK is a name or a glob (diopter info lists them).
+PLACE is position=-1, head=0,3, neuron=17, key=0.
   --edit "zero blocks.0.attn.hook_z head=3 position=-1"`
 
 /** What a word after the hook means: the field of the edit, and how its value is read. */

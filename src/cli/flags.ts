@@ -85,7 +85,7 @@ export const editOption = repeatable(
   'edit activations while the model runs, such as "zero HOOK head=3"',
 )
 
-export const seedOption = new Option('--seed <n>', 'seed of everything random').argParser(wholeNumber(0))
+export const seedOption = new Option('--seed <n>', 'seed of everything random (default: 0)').argParser(wholeNumber(0))
 
 export interface OutputFlags {
   readonly json?: boolean

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command as CommanderCommand, CommanderError } from 'commander'
+import { wrap } from '../views/labels.ts'
 import { bundledModels, packageFolder } from './bundled.ts'
 import type { Command, Session } from './command.ts'
 import { commands } from './commands/index.ts'
@@ -20,6 +21,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .configureHelp({ helpWidth: process.stdout.columns || 80 })
     .addHelpText('after', overview())
+    .showHelpAfterError('(diopter --help lists all commands)')
   for (const command of commands) {
     addCommand(program, command, async (args, flags) => {
       exitCode = await runCommand(command, args, flags)
@@ -42,9 +44,13 @@ function addCommand(program: CommanderCommand, command: Command, action: Action)
   const added = program.command(command.name).description(command.summary)
   for (const argument of command.arguments ?? []) added.addArgument(argument)
   for (const option of [...command.options, ...commonOptions]) added.addOption(option)
+  const width = process.stdout.columns || 80
   const examples = command.examples.map((example) => `  diopter ${example}`).join('\n')
   const grammar = command.options.includes(editOption) ? `\n${EDIT_GRAMMAR}\n` : ''
-  added.addHelpText('after', `${grammar}${command.details ? `\n${command.details}\n` : ''}\nExamples:\n${examples}`)
+  added.addHelpText(
+    'after',
+    `${grammar}${command.details ? `\n${wrap(command.details, width).join('\n')}\n` : ''}\nExamples:\n${examples}`,
+  )
   added.showHelpAfterError(`(diopter ${command.name} --help says more)`)
   added.action(async (...given: unknown[]) => {
     const flags = given.at(-2) as Readonly<Record<string, unknown>>

@@ -42,6 +42,7 @@ export interface Backend {
   dispose(): Promise<void>
 }
 
+/** What a session is made with beside its model. */
 export interface SessionOptions {
   /** Values of the model's external initializers that lie in no file, by port name. */
   readonly residents: Readonly<Record<string, StoredTensor>>

@@ -17,6 +17,7 @@ import { type CachedSession, type CompiledSession, SessionCache } from './sessio
 /** Where weights live: fed at every run, initializers of the session, or fed first and promoted after a few runs. */
 export type Residency = 'inputs' | 'resident' | 'auto'
 
+/** How an engine is made. */
 export interface EngineOptions {
   readonly backend: Backend
   /** Sessions beyond this many bytes are given back, the least recently used first, unless a program holds them; 2 GiB by default. */
@@ -25,6 +26,7 @@ export interface EngineOptions {
   readonly giveBack?: () => Promise<void>
 }
 
+/** How a graph is compiled. */
 export interface CompileOptions {
   /** Values of named inputs that do not change from run to run, by input name. */
   readonly weights?: ReadonlyMap<string, StoredTensor>

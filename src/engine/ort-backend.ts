@@ -19,6 +19,7 @@ export interface OrtModule {
   readonly Tensor: TensorConstructor
 }
 
+/** What differs between the places where ONNX Runtime runs. */
 export interface OrtBackendOptions {
   readonly ort: OrtModule
   readonly name: string

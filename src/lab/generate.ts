@@ -20,6 +20,7 @@ import { type SamplingOptions, sampler, samples } from './sampling.ts'
 import { StepTaps } from './step-taps.ts'
 import { tappedForward } from './tapped-forward.ts'
 
+/** How a continuation is chosen, ended, edited and read; see `Model.generate`. */
 export interface GenerateOptions extends SamplingOptions, WorkOptions {
   /** The most new tokens per prompt. */
   readonly tokens: number
@@ -30,6 +31,7 @@ export interface GenerateOptions extends SamplingOptions, WorkOptions {
   readonly edits?: Edits
   /** Hooks whose activations are returned, of the prompt and of every step. */
   readonly capture?: string | readonly string[]
+  /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
   /**
    * Called for every new token with the text that it completes (what may become a stop text is held back), and with id null
@@ -47,6 +49,7 @@ export interface Continuation {
   readonly stoppedBy: 'length' | 'special token' | 'stop text' | 'context' | 'cancelled'
 }
 
+/** What `Model.generate` gives back. */
 export interface GenerateOutput {
   readonly continuations: readonly Continuation[]
   /** By hook: the prompt's activation first, then one of a single position per step (all rows, finished ones too). */

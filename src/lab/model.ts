@@ -1,5 +1,4 @@
-import type { Engine, Residency } from '../engine/index.ts'
-import { DiopterError } from '../errors/index.ts'
+import type { Engine } from '../engine/index.ts'
 import type { HookPoint, ModelConfig } from '../models/index.ts'
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 import type { Prompt } from './edits.ts'

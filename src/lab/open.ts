@@ -8,6 +8,7 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { Model } from './model.ts'
 import { loadWeights, Weights } from './weights.ts'
 
+/** How a model is opened. */
 export interface OpenOptions extends WorkOptions {
   /** The model's name in results; the source's description unless given. */
   readonly name?: string

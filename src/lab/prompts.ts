@@ -28,7 +28,7 @@ export function tokenizePrompt(
     const { ids, tokens, startToken } = tokenizer.encode(prompt, { prependBos })
     if (ids.length === 0)
       throw new DiopterError(
-        'The prompt is empty and this tokenizer adds no start token; give text, or prependBos: true.',
+        'The prompt is empty, and no start token stands before it; give text, or ask for the start token (prependBos, --prepend-bos).',
       )
     checkIds(ids, config)
     return { text: prompt, ids, tokens, startToken }

@@ -31,7 +31,7 @@ export interface RunOptions extends WorkOptions {
   readonly readout?: Readout
   /** Whose logits to return: `last` (the default when nothing else is asked for), `all`, some positions, or `none`. */
   readonly positions?: 'last' | 'all' | 'none' | readonly number[]
-  /** Overrides the start token that the tokenizer's own post-processor gives. */
+  /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
   readonly residency?: Residency
 }

@@ -18,6 +18,7 @@ import { type PlacedEdit, VariantTaps } from './variant-taps.ts'
 /** One edited version of the base run: its edits, declarative or traced. */
 export type Variant = readonly (Edit | { readonly hook: string; readonly edit: EditFunction })[]
 
+/** How a sweep runs; see `Model.variants`. */
 export interface VariantsOptions extends WorkOptions {
   /** Rows are computed in batches whose activations fit this; 1 GiB by default. */
   readonly memoryBytes?: number
@@ -25,6 +26,7 @@ export interface VariantsOptions extends WorkOptions {
   readonly prependBos?: boolean
 }
 
+/** What a sweep gives back. */
 export interface VariantsOutput {
   readonly prompt: TokenizedPrompt
   /** The metric of the unedited run. */

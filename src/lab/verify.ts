@@ -21,6 +21,7 @@ export interface ExpectedArray {
   readonly data: ArrayLike<number>
 }
 
+/** What a model is held against. */
 export interface VerifyOptions extends WorkOptions {
   /** Prompts of one length as token ids; `verificationTokens` unless given. */
   readonly tokens?: readonly (readonly number[])[]
@@ -32,6 +33,7 @@ export interface VerifyOptions extends WorkOptions {
   readonly expected?: ReadonlyMap<string, ExpectedArray>
 }
 
+/** How far a model agrees, check by check. */
 export interface Verification {
   readonly ok: boolean
   /** Whether the numbers were held against another implementation's (`reference`) or the model against itself (`self`). */

@@ -16,11 +16,16 @@ import type { Meter } from './result.ts'
 import { indicesWithin } from './selection.ts'
 import { shuffledIndices } from './statistics.ts'
 
+/** What can be ablated: a head, an attention or MLP layer, a neuron. */
 export const ABLATABLE = ['head', 'attn', 'mlp', 'neuron'] as const
+/** One of `ABLATABLE`. */
 export type AblateWhat = (typeof ABLATABLE)[number]
+/** What can stand in the place of a part. */
 export const ABLATION_KINDS = ['zero', 'mean', 'resample'] as const
+/** One of `ABLATION_KINDS`. */
 export type AblationKind = (typeof ABLATION_KINDS)[number]
 
+/** Which parts are ablated, how, and what is measured. */
 export interface AblationOptions extends MethodOptions {
   /** `head` unless said. */
   readonly what?: AblateWhat
@@ -67,6 +72,11 @@ export function ablatedParts(config: ModelConfig, options: AblationOptions): Par
   const { what = 'head' } = options
   if (config.attn_only && (what === 'mlp' || what === 'neuron'))
     throw new DiopterError(`This model has attention only, so there is no ${what} to ablate.`)
+  const stray = options.heads && what !== 'head' ? 'head' : options.neurons && what !== 'neuron' ? 'neuron' : null
+  if (stray)
+    throw new DiopterError(
+      `Some ${stray}s were named, but what is ablated is '${what}': leave them out, or ablate '${stray}'.`,
+    )
   const layers = indicesWithin(options.layers, config.n_layers, 'Layer')
   const heads = indicesWithin(options.heads, config.n_heads, 'Head')
   const neurons = what === 'neuron' ? indicesWithin(options.neurons, config.d_mlp, 'Neuron') : []

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { openToy, toyForms } from '../../test/support/toy-model.ts'
+import { inSmallBatches, openToy, toyForms } from '../../test/support/toy-model.ts'
 import type { Edit } from '../lab/index.ts'
 import { logitDifference, loss } from '../lab/index.ts'
 import { ablation } from './ablation.ts'
@@ -20,6 +20,28 @@ describe('ablation', () => {
     return model
   }
   afterAll(() => Promise.all(opened.map((model) => model.dispose())))
+
+  it('cancelled within a sweep, it keeps the cells that are done', async () => {
+    const model = await open(config)
+    inSmallBatches(model)
+    const whole = await ablation(model, [QUESTION])
+    const controller = new AbortController()
+    let steps = 0
+    const cut = await ablation(model, [QUESTION], {
+      signal: controller.signal,
+      onProgress: () => {
+        if (++steps === 3) controller.abort()
+      },
+    })
+    expect([whole.complete, cut.complete]).toEqual([true, false])
+    const [all, some] = [whole, cut].map(({ values }) => (values.values as (number | null)[][]).flat())
+    const done = some!.flatMap((value, i) => (value === null ? [] : [i]))
+    expect(done).toHaveLength(3)
+    for (const i of done) expect(some![i]).toBe(all![i])
+    expect(cut.cost.variants).toBe(3)
+    expect(cut.values.loss).toBeNull()
+    expect(cut.checks.map(({ verdict }) => verdict)).toEqual(['not tested'])
+  })
 
   it('zero and mean ablation of every part are runs with these edits', async () => {
     const model = await open(config)

@@ -43,6 +43,7 @@ interface Effects {
   readonly effect: Nested
 }
 
+/** What ablation gives: the metric without every part, and the change. */
 export interface AblationValues extends Effects {
   readonly metric: MetricName
   readonly what: AblateWhat

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import { openToy, toyForms } from '../../test/support/toy-model.ts'
+import { inSmallBatches, openToy, toyForms } from '../../test/support/toy-model.ts'
 import { logitDifference, ofPrompt } from '../lab/index.ts'
 import { byteLevelTokenizer } from '../tokenizer/fixtures.ts'
 import { createTokenizer } from '../tokenizer/tokenizer.ts'
@@ -167,6 +167,47 @@ describe('activation patching', () => {
     expect(values.reverse).toBeNull()
     expect((values.values as number[][])[0]![1]).toBeCloseTo(values.clean, 5)
     expect(checks.find(({ name }) => name === 'both directions agree')!.verdict).toBe('not tested')
+  })
+
+  it('cancelled within a sweep, it keeps the cells that are done', async () => {
+    const model = await open(config)
+    inSmallBatches(model)
+    const whole = await activationPatching(model, [PAIR], { what: 'resid_pre' })
+    const controller = new AbortController()
+    let steps = 0
+    const cut = await activationPatching(model, [PAIR], {
+      what: 'resid_pre',
+      signal: controller.signal,
+      onProgress: () => {
+        if (++steps === 3) controller.abort()
+      },
+    })
+    expect([whole.complete, cut.complete]).toEqual([true, false])
+    const [all, some] = [whole, cut].map(({ values }) => (values.values as (number | null)[][]).flat())
+    const done = some!.flatMap((value, i) => (value === null ? [] : [i]))
+    expect(done).toHaveLength(3)
+    for (const i of done) expect(some![i]).toBe(all![i])
+    expect(cut.cost.variants).toBe(3)
+    expect(cut.values.reverse).toBeNull()
+  })
+
+  it('cancelled within a later pair, it keeps the whole ones', async () => {
+    const model = await open(config)
+    inSmallBatches(model)
+    const options = { what: 'resid_pre', bothDirections: false } as const
+    const one = await activationPatching(model, [PAIR], options)
+    const controller = new AbortController()
+    let steps = 0
+    const cut = await activationPatching(model, [PAIR, PAIR], {
+      ...options,
+      signal: controller.signal,
+      onProgress: ({ unit }) => {
+        if (unit === 'variants' && ++steps === one.cost.variants + 2) controller.abort()
+      },
+    })
+    expect(cut.complete).toBe(false)
+    expect(cut.values.pairs).toHaveLength(1)
+    expect(cut.values.values).toEqual(one.values.values)
   })
 
   it('answers are single tokens, and something must be measured that can be restored', async () => {

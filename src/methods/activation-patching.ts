@@ -44,6 +44,7 @@ import { Meter, type MethodResult } from './result.ts'
 import { mean, type Summary, summarizeRows } from './statistics.ts'
 import { sweepKeepingDone } from './sweep.ts'
 
+/** Which cells are patched, in which direction, and what is measured. */
 export interface PatchOptions extends MethodOptions, CellOptions {
   /** The direction of `values`; `clean_into_corrupted` unless said. */
   readonly direction?: Direction
@@ -69,6 +70,7 @@ export interface PatchSweep {
   readonly positions: readonly number[]
 }
 
+/** What patching gives: the sweep asked for, the other direction, and every pair. */
 export interface PatchValues extends PatchSweep {
   readonly metric: MetricName
   readonly what: PatchWhat

@@ -20,15 +20,18 @@ import { Meter, type MethodResult } from './result.ts'
 import { indicesWithin } from './selection.ts'
 import { mean, shuffledIndices } from './statistics.ts'
 
+/** Which heads are read. */
 export interface AttentionOptions extends MethodOptions {
   /** All unless said. */
   readonly layers?: readonly number[]
   readonly heads?: readonly number[]
 }
 
+/** How much a head attends to the previous, the first or the own token, or how evenly (entropy, in nats). */
 export type HeadScore = 'previous' | 'first' | 'diagonal' | 'entropy'
 const POSITION_SCORES = ['previous', 'first', 'diagonal'] as const
 
+/** Patterns of all prompts, and scores of the heads. */
 export interface AttentionValues {
   readonly layers: readonly number[]
   readonly heads: readonly number[]

@@ -38,6 +38,7 @@ import { Meter, type MethodResult } from './result.ts'
 import { largestIndices, mean, rankCorrelation, shuffledIndices, summarizeRows } from './statistics.ts'
 import { sweep } from './sweep.ts'
 
+/** Which cells are estimated, in which direction, and what is measured. */
 export interface AttributionPatchOptions extends MethodOptions, CellOptions {
   /** `clean_into_corrupted` unless said. */
   readonly direction?: Direction
@@ -45,6 +46,7 @@ export interface AttributionPatchOptions extends MethodOptions, CellOptions {
   readonly metric?: AnswerMetricName
 }
 
+/** What attribution patching gives: estimates of all cells, and exact effects of some. */
 export interface AttributionPatchValues {
   readonly metric: MetricName
   readonly what: PatchWhat

@@ -48,7 +48,7 @@ describe('direct logit attribution', () => {
     const single = await directLogitAttribution(model, [{ prompt: [1, 2, 3], answer: 5 }])
     expect(single.values.metric).toBe('logit')
     expect(single.values.low).toBeNull()
-    await expect(directLogitAttribution(model, [{ prompt: [1, 2] }])).rejects.toThrow('needs an answer token')
+    await expect(directLogitAttribution(model, [{ prompt: [1, 2] }])).rejects.toThrow('splits the logit of an answer')
     await expect(directLogitAttribution(model, [QUESTIONS[0]!, { prompt: [1], answer: 2 }])).rejects.toThrow(
       'do not mix',
     )

@@ -26,6 +26,7 @@ import { type Decomposition, type Piece, readsOf, residualPieces } from './resid
 import { Meter, type MethodResult } from './result.ts'
 import { mean, summarizeRows } from './statistics.ts'
 
+/** What the logits are split into, and where. */
 export interface AttributionOptions extends MethodOptions {
   /** `component` unless said. */
   readonly by?: Decomposition
@@ -38,6 +39,7 @@ export interface AttributionOptions extends MethodOptions {
   readonly finalNormWeight?: boolean
 }
 
+/** What every part writes into the logit difference. */
 export interface AttributionValues {
   readonly metric: 'logit_difference' | 'logit'
   readonly by: Decomposition
@@ -75,6 +77,10 @@ export async function directLogitAttribution(
   const { config } = model
   const meter = new Meter(model)
   const pieces = residualPieces(config, by, position)
+  if (questions.some(({ answer }) => answer === undefined))
+    throw new DiopterError(
+      'Direct logit attribution splits the logit of an answer: give every question its `answer` token (and `wrong`, to split the difference of two logits).',
+    )
   const asked = questions.map((question) => {
     const metric = askMetric(model, question, question.wrong === undefined ? 'logit' : 'logit_difference')
     return { ...metric, prompt: question.prompt, answer: metric.answer! }

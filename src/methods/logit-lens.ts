@@ -24,11 +24,13 @@ import type { MethodOptions } from './options.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean } from './statistics.ts'
 
+/** What the lens keeps of every cell. */
 export interface LensOptions extends MethodOptions {
   /** How many of the most probable tokens to give per cell; 5 unless said. */
   readonly topK?: number
 }
 
+/** A token with its probability. */
 export interface LensToken {
   readonly id: number
   readonly token: string
@@ -47,6 +49,7 @@ export interface LensReading {
   readonly entropy: number
 }
 
+/** The readings of every prompt, layer and position. */
 export interface LensValues {
   /** `embed` (before block 0), then the number of the block that a row comes after. */
   readonly layers: readonly string[]

@@ -16,7 +16,9 @@ export const PATCHABLE = {
   pattern: 'attn.hook_pattern',
   neurons: 'mlp.hook_post',
 } as const
+/** One of `PATCH_WHATS`. */
 export type PatchWhat = keyof typeof PATCHABLE
+/** The activations that can be patched. */
 export const PATCH_WHATS = Object.keys(PATCHABLE) as PatchWhat[]
 
 /**
@@ -24,6 +26,7 @@ export const PATCH_WHATS = Object.keys(PATCHABLE) as PatchWhat[]
  * position, or per neuron (all positions). For patterns, positions are those of the queries.
  */
 export const PATCH_BY = ['position', 'layer', 'head', 'head_position', 'neuron'] as const
+/** One of `PATCH_BY`. */
 export type PatchBy = (typeof PATCH_BY)[number]
 
 /** Which cells; all unless said. Positions count from 0, negative ones from the end. */
@@ -68,6 +71,7 @@ export function cellGrid(config: ModelConfig, length: number, options: CellOptio
   const isHead = HEAD_WHATS.includes(what)
   const by = options.by ?? (isHead ? 'head' : what === 'neurons' ? 'neuron' : 'position')
   requireAxis(what, by, isHead)
+  requireOwn(options, by)
   requireActivation(config, what)
   const headCount = what === 'k' || what === 'v' ? config.n_key_value_heads : config.n_heads
   const layers = indicesWithin(options.layers, config.n_layers, 'Layer')
@@ -112,6 +116,16 @@ function requireAxis(what: PatchWhat, by: PatchBy, isHead: boolean): void {
       : ['position', 'layer']
   if (!allowed.includes(by))
     throw new DiopterError(`'${what}' cannot be patched by ${by}; it can by ${allowed.join(', ')}.`)
+}
+
+/** Throws for heads or neurons that no cell would stand for. */
+function requireOwn({ what, heads, neurons }: CellOptions, by: PatchBy): void {
+  const stray =
+    heads && by !== 'head' && by !== 'head_position' ? 'heads' : neurons && by !== 'neuron' ? 'neurons' : null
+  if (stray)
+    throw new DiopterError(
+      `Some ${stray} were named, but '${what}' is patched by ${by.replace('_', ' and ')}, whole; leave the ${stray} out, or patch by ${stray === 'heads' ? 'head' : 'neuron'} where '${what}' allows it.`,
+    )
 }
 
 function requireActivation(config: ModelConfig, what: PatchWhat): void {

@@ -13,10 +13,12 @@ export interface Question {
 
 /** Metrics of the last position's logits, about an answer token. */
 export const ANSWER_METRICS = ['logit_difference', 'logit', 'log_probability'] as const
+/** One of `ANSWER_METRICS`. */
 export type AnswerMetricName = (typeof ANSWER_METRICS)[number]
 
 /** Those, and the mean loss over a whole prompt, which needs no answer. */
 export const METRICS = [...ANSWER_METRICS, 'loss'] as const
+/** One of `METRICS`. */
 export type MetricName = (typeof METRICS)[number]
 
 /** A token as results show it. */

@@ -9,6 +9,7 @@ import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
  * and attention biases; `neuron` heads, single neurons, embeddings and all biases.
  */
 export const DECOMPOSITIONS = ['accumulated', 'component', 'head', 'full', 'neuron'] as const
+/** One of `DECOMPOSITIONS`. */
 export type Decomposition = (typeof DECOMPOSITIONS)[number]
 
 /** Some parts of the residual stream at one position, as the run's graph computes them. */

@@ -4,6 +4,7 @@ import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
 import type { MethodOptions } from './options.ts'
 import { type Decomposition, readsOf, residualPieces } from './residual-parts.ts'
 
+/** Where the parts are read, and whether through the final norm. */
 export interface StackOptions extends Omit<MethodOptions, 'seed' | 'onProgress'> {
   /** -1, the last, unless said. */
   readonly position?: number

@@ -50,6 +50,7 @@ export const editSchema = v.variant('kind', [
   v.strictObject({ ...region, kind: v.literal('freeze') }),
 ])
 
+/** An edit as a spec holds it; see `editSchema`. */
 export type EditJson = v.InferOutput<typeof editSchema>
 
 /** The edit as the lab takes it: JSON's values become typed arrays. */

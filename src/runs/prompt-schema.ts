@@ -27,7 +27,11 @@ export const pairSchema = v.strictObject({
   wrong: v.optional(tokenSchema),
 })
 
+/** A prompt as a spec holds it. */
 export type PromptJson = v.InferOutput<typeof promptSchema>
+/** A token as a spec holds it. */
 export type TokenJson = v.InferOutput<typeof tokenSchema>
+/** A question as a spec holds it. */
 export type QuestionJson = v.InferOutput<typeof questionSchema>
+/** A pair of prompts as a spec holds it. */
 export type PairJson = v.InferOutput<typeof pairSchema>

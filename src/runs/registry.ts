@@ -21,6 +21,7 @@ export const methods: readonly Method[] = [
   generate,
 ]
 
+/** The names of all methods. */
 export const methodNames: readonly string[] = methods.map(({ name }) => name)
 
 /** The method of that name. Throws with all names when there is none. */

@@ -8,6 +8,7 @@ import { toJsonText, withTypedArrays } from './result-json.ts'
 import { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
 import { validate } from './validate.ts'
 
+/** How an experiment gets its model, is followed and is cancelled. */
 export interface RunnerOptions extends WorkOptions {
   /** Opens the model of a spec on its backend. The runner closes nothing: who opens, closes. */
   readonly openModel: (

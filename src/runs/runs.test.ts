@@ -5,16 +5,7 @@ import { openToy, toyForms } from '../../test/support/toy-model.ts'
 import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
 import { renderSvg, renderText, viewTable } from '../views/index.ts'
-import {
-  methodNames,
-  parseResult,
-  parseSpec,
-  type RunResult,
-  type RunSpecInput,
-  resultToJson,
-  runSpec,
-  viewsOf,
-} from './index.ts'
+import { methodNames, parseResult, parseSpec, type RunSpecInput, resultToJson, runSpec, viewsOf } from './index.ts'
 
 const PAIR = { clean: [1, 4, 2, 5, 3], corrupt: [1, 6, 2, 5, 3], answer: 0, wrong: 2 }
 const QUESTION = { prompt: [1, 4, 2, 5, 3], answer: 0, wrong: 2 }
@@ -93,9 +84,12 @@ describe('runs on a toy model', () => {
     const spec = SPECS.find((one) => one.method === method && one.prompts.length > 0)!
     const plain = await runSpec(spec, { openModel })
     const edited = await runSpec({ ...spec, edits: EDITS }, { openModel })
-    const numbers = (result: RunResult) => ({ ...result.values, edits: undefined })
-    if (method === 'generate') expect(edited.values.edits).toMatchObject([{ kind: 'scale' }])
-    else expect(numbers(edited)).not.toEqual(numbers(plain))
+    if (method !== 'generate') expect(edited.values).not.toEqual(plain.values)
+    expect(plain.edits).toEqual([])
+    expect(edited.edits).toMatchObject([{ kind: 'scale' }])
+    expect(edited.edits[0]!.fired).toBeGreaterThanOrEqual(edited.cost.variants)
+    expect(edited.edits[0]!.fired).toBeGreaterThan(0)
+    expect(parseResult(JSON.parse(resultToJson(edited))).edits).toEqual(edited.edits)
   })
 
   it('captured arrays keep what JSON lacks', async () => {

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { editSchema } from './edit-schema.ts'
-import { pairSchema, promptSchema, questionSchema } from './prompt-schema.ts'
+import type { PairJson, PromptJson, QuestionJson } from './prompt-schema.ts'
 
 /** What model, and how its weights are rewritten on opening; see `ProcessingOptions`. */
 export const modelSchema = v.strictObject({
@@ -23,8 +23,8 @@ export const runSpecSchema = v.strictObject({
   version: v.literal(1),
   model: modelSchema,
   method: v.string(),
-  /** Texts or token ids; with `answer` and `wrong` where a method asks for them; pairs for patching. */
-  prompts: v.pipe(v.array(v.union([promptSchema, questionSchema, pairSchema])), v.minLength(1)),
+  /** Texts or token ids; with `answer` and `wrong` where a method asks for them; pairs for patching. The method checks them. */
+  prompts: v.pipe(v.array(v.custom<PromptJson | QuestionJson | PairJson>(() => true)), v.minLength(1)),
   parameters: v.optional(v.record(v.string(), v.unknown()), {}),
   /** Edits of the model that all runs of the method see. */
   edits: v.optional(v.array(editSchema), []),
@@ -35,6 +35,7 @@ export const runSpecSchema = v.strictObject({
   backend: v.optional(v.picklist(['cpu', 'webgpu', 'cuda', 'wasm']), 'cpu'),
 })
 
+/** The model of a spec. */
 export type ModelSpec = v.InferOutput<typeof modelSchema>
 /** A checked spec, with defaults filled in. */
 export type RunSpec = v.InferOutput<typeof runSpecSchema>

@@ -21,9 +21,16 @@ function describe(schema: v.GenericSchema, issue: v.BaseIssue<unknown>): string 
     return `  ${place}: there is no '${key}'; did you mean ${nearMatches(key, known, 3).join(', ')}? All: ${known.join(', ')}`
   }
   if (issue.type === 'strict_object' && issue.received === 'undefined') return `  ${place}: is missing`
-  const nested = (issue.issues ?? []).map((inner) => inner.message)
+  const nested = (issue.issues ?? []).map(describeInner)
   const detail = nested.length > 0 && issue.type === 'union' ? ` (${[...new Set(nested)].join('; ')})` : ''
   return `  ${place}: ${issue.message}${detail}`
+}
+
+/** An alternative's complaint, by its own field where it has one. */
+function describeInner({ type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (type !== 'strict_object') return message
+  if (expected === 'never') return `there is no ${received}`
+  return received === 'undefined' ? `${expected} is missing` : message
 }
 
 type Inner = v.GenericSchema & {

@@ -13,6 +13,7 @@ export function bytesPerElement(dtype: DType): number {
   return BYTES[dtype]
 }
 
+/** Whether elements are floating-point numbers. */
 export function isFloat(dtype: DType): boolean {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16'
 }

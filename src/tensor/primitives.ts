@@ -4,6 +4,7 @@ import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from './s
 
 /** What a node's attributes may be: plain data, so that a graph can be printed, hashed and compared. */
 export type Attribute = number | string | boolean | readonly number[]
+/** A primitive's attributes by name. */
 export type Attributes = Readonly<Record<string, Attribute>>
 
 /** Shape and dtype of a tensor. */
@@ -279,6 +280,7 @@ const table = {
   },
 } satisfies Record<string, Primitive>
 
+/** The name of a primitive. */
 export type PrimitiveName = keyof typeof table
 
 /** The primitives by name; see the comments of the table for inputs and attributes. */

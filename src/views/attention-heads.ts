@@ -18,6 +18,7 @@ import {
 } from './terminal.ts'
 import { assertGrid, defineView } from './view.ts'
 
+/** Props of the view `attentionHeads`. */
 export interface AttentionHeadsProps {
   readonly title: string
   /** [layer][head][query][key] weights. */

@@ -8,6 +8,7 @@ import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type TextOptions, titleLines } from './terminal.ts'
 import { assertGrid, defineView } from './view.ts'
 
+/** Props of the view `attention`. */
 export interface AttentionProps {
   readonly title: string
   /** [query][key] weights, each row summing to 1; a causal model's zeros above the diagonal may be null. */

@@ -17,6 +17,7 @@ export interface Bar {
   readonly high?: number
 }
 
+/** Props of the view `barList`. */
 export interface BarListProps {
   readonly title: string
   /** Drawn from the top in this order. */

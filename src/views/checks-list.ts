@@ -22,6 +22,7 @@ export interface CheckRow {
   readonly why: string
 }
 
+/** Props of the view `checksList`. */
 export interface ChecksListProps {
   readonly title: string
   readonly checks: readonly CheckRow[]

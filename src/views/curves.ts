@@ -19,6 +19,7 @@ export interface Series {
   readonly high?: readonly Value[]
 }
 
+/** Props of the view `curves`. */
 export interface CurvesProps {
   readonly title: string
   readonly series: readonly Series[]

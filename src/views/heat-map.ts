@@ -9,6 +9,7 @@ import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type ReferenceMark, type TextOptions, titleLines } from './terminal.ts'
 import { assertGrid, defineView } from './view.ts'
 
+/** Props of the view `heatMap`. */
 export interface HeatMapProps {
   readonly title: string
   /** [row][column]; null, NaN and infinities are absent cells, drawn hatched. */

@@ -14,6 +14,7 @@ export type ReportBlock =
   | { readonly table: Table; readonly title: string }
   | { readonly heading: string; readonly text?: string }
 
+/** An HTML report: a title and its blocks in order. */
 export interface Report {
   readonly title: string
   readonly blocks: readonly ReportBlock[]

@@ -30,6 +30,7 @@ export interface LensCell {
 /** What the colours stand for. */
 export type LensMeasure = 'probability' | 'rank' | 'kl' | 'entropy'
 
+/** Props of the view `lensGrid`. */
 export interface LensGridProps {
   readonly title: string
   /** [layer][position]. */

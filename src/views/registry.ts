@@ -16,6 +16,7 @@ import type { View } from './view.ts'
 /** The table of views. */
 export const views = { heatMap, tokenStrip, attention, attentionHeads, lensGrid, barList, curves, checksList } as const
 
+/** The name of a view. */
 export type ViewName = keyof typeof views
 
 /** The props of a view. */

@@ -3,6 +3,7 @@
 import { DiopterError } from '../errors/index.ts'
 import type { Value } from './scales.ts'
 
+/** A cell of a table. */
 export type TableCell = string | Value | undefined
 
 /** Named columns and rows of equal length. Absent values are null. */

@@ -10,6 +10,7 @@ import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type TextOptions, titleLines } from './terminal.ts'
 import { assertLength, defineView } from './view.ts'
 
+/** Props of the view `tokenStrip`. */
 export interface TokenStripProps {
   readonly title: string
   readonly tokens: readonly string[]

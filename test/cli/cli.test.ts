@@ -291,6 +291,8 @@ describe.skipIf(!hasShared)('generate and capture (skipped without ../shared)', 
     })
     const folder = await cli.run([...args, '--hook', 'hook_embed', '--out', '.'])
     expect(folder).toMatchObject({ code: 2, stderr: 'diopter: Cannot write .: it is a folder.\n' })
+    const picture = await cli.run([...args, '--hook', 'hook_embed', '--svg', 'a.svg'])
+    expect(picture).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining("unknown option '--svg'") })
     const bad = await cli.run([...args, '--hook', 'blocks.*.hook_resid_pst'])
     expect(bad.stderr).toContain('Near: blocks.0.hook_resid_post')
   })

@@ -3,7 +3,15 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { commands } from '../../src/cli/commands/index.ts'
-import { ABLATABLE, ABLATION_KINDS, DECOMPOSITIONS, METRICS, PATCH_BY, PATCH_WHATS } from '../../src/methods/index.ts'
+import {
+  ABLATABLE,
+  ABLATION_KINDS,
+  ANSWER_METRICS,
+  DECOMPOSITIONS,
+  METRICS,
+  PATCH_BY,
+  PATCH_WHATS,
+} from '../../src/methods/index.ts'
 import { type BuiltCli, buildCli, sharedFolder, shellWords } from '../support/cli.ts'
 
 const stories = '../shared/checkpoints/stories260K'
@@ -29,7 +37,10 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
   const examples = commands.flatMap(({ examples }) => examples)
   it.each(examples)('the example works: %s', async (example) => {
     const { code, stdout, stderr } = await cli.run(shellWords(example))
-    expect({ code, stderr: stderr.replaceAll(/^(Wrote .*|\d+ tokens in .*)\n/gm, '') }).toEqual({ code: 0, stderr: '' })
+    expect({ code, stderr: stderr.replaceAll(/^(Wrote .*|Edit of .*|\d+ tokens in .*)\n/gm, '') }).toEqual({
+      code: 0,
+      stderr: '',
+    })
     expect(stdout).not.toBe('')
   })
 
@@ -113,10 +124,36 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
       commands.find((command) => command.name === name)!.options.find((option) => option.long === long)!.argChoices
     expect(choices('patch', '--what')).toEqual(PATCH_WHATS)
     expect(choices('patch', '--by')).toEqual(PATCH_BY)
-    expect(choices('patch', '--metric')).toEqual(METRICS)
+    expect(choices('patch', '--metric')).toEqual(ANSWER_METRICS)
+    expect(choices('ablate', '--metric')).toEqual(METRICS)
     expect(choices('ablate', '--what')).toEqual(ABLATABLE)
     expect(choices('ablate', '--kind')).toEqual(ABLATION_KINDS)
     expect([...choices('attribute', '--by')!].sort()).toEqual([...DECOMPOSITIONS].sort())
+  })
+
+  it('says how often edits fired', async () => {
+    const edit = ['--edit', 'scale blocks.*.hook_mlp_out by=0.5']
+    const { stdout } = await run(['lens', 'Once upon a time', ...edit])
+    expect(stdout).toContain('Edit of blocks.*.hook_mlp_out (scale): fired 5 times, at 5 hooks')
+    const { edits } = JSON.parse((await run(['lens', 'Once upon a time', ...edit, '--json'])).stdout)
+    expect(edits).toMatchObject([{ hook: 'blocks.*.hook_mlp_out', kind: 'scale', fired: 5 }])
+  })
+
+  it.each([
+    [['ablate', 'Once', '--what', 'mlp', '--heads', '1'], 1, "what is ablated is 'mlp'"],
+    [['patch', ...pairFlags, '--what', 'mlp_out', '--neurons', '3'], 1, "'mlp_out' is patched by position, whole"],
+    [['attribute', 'Once upon'], 2, 'Give --answer'],
+  ])('%s: nothing is ignored, nothing is guessed', async (args, code, message) => {
+    const result = await run(args)
+    expect(result).toMatchObject({ code, stdout: '' })
+    expect(result.stderr).toContain(message)
+  })
+
+  it('a wrong field of a pairs file is named', async () => {
+    await writeFile(join(cli.folder, 'typo.jsonl'), '{"promt": "Once", "answer": " a"}')
+    const { code, stderr } = await run(['ablate', '--pairs', 'typo.jsonl'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('"prompt" is missing; there is no "promt"')
   })
 
   it('a line of a pairs file that is not JSON is named', async () => {

@@ -1,5 +1,5 @@
 import { createNodeBackend, openModel, type Progress } from 'diopter'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { writeSafetensors } from '../../src/hub/safetensors-write.ts'
 import { memorySource } from '../../src/hub/source.ts'
 import { disagreement } from '../support/families.ts'
@@ -23,6 +23,30 @@ describe('opening a checkpoint', () => {
     expect((await logitsOf(llamaFiles(sizes, 'F16'))).logits).toEqual(logits)
     expect((await logitsOf(llamaFiles(sizes, 'BF16', 3))).logits).toEqual(logits)
     expect((await logitsOf(llamaFiles(sizes, 'F32', 2))).logits).toEqual(logits)
+  })
+
+  it('a model leaves a backend that others use, without its weights', async () => {
+    const shared = backend()
+    const [first, second] = [
+      await openModel(memorySource(llamaFiles(sizes)), shared),
+      await openModel(memorySource(llamaFiles(sizes)), shared),
+    ]
+    const before = await second.run(prompt)
+    const [weight] = first.weights.stored.values()
+    await first.dispose()
+    await first.dispose()
+    await expect(shared.read(weight!)).rejects.toThrow(/was released/)
+    expect((await second.run(prompt)).logits!.data).toEqual(before.logits!.data)
+    await second.dispose()
+    await shared.dispose()
+  })
+
+  it('a model that owns its backend disposes it', async () => {
+    const own = backend()
+    const dispose = vi.spyOn(own, 'dispose')
+    const model = await openModel(memorySource(llamaFiles(sizes)), own, { ownsBackend: true })
+    await model.dispose()
+    expect(dispose).toHaveBeenCalledOnce()
   })
 
   it('stores tied weights once, and counts what the model reads', async () => {

@@ -266,19 +266,26 @@ describe('variants', () => {
     await model.dispose()
   })
 
-  it('stops between batches when it is aborted', async () => {
+  it('aborted between batches, it keeps those that are done', async () => {
     const model = await open()
     const controller = new AbortController()
     let batches = 0
-    const work = model.variants(tokenIds(model, length), several, logitDifference(1, 2), {
+    const prompt = tokenIds(model, length)
+    const whole = await model.variants(prompt, several, logitDifference(1, 2), { memoryBytes: 1 })
+    expect(whole.complete).toBe(true)
+    const cut = await model.variants(prompt, several, logitDifference(1, 2), {
       memoryBytes: 1,
       signal: controller.signal,
       onProgress: () => {
         if (++batches === 2) controller.abort()
       },
     })
-    await expect(work).rejects.toThrow()
     expect(batches).toBe(2)
+    expect(cut).toMatchObject({ complete: false, base: whole.base })
+    expect(cut.values).toHaveLength(several.length)
+    const done = cut.values.flatMap((value, i) => (Number.isNaN(value) ? [] : [i]))
+    expect(done).toHaveLength(2)
+    for (const i of done) expect(cut.values[i]).toBe(whole.values[i])
     await model.dispose()
   })
 })

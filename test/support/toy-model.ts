@@ -43,6 +43,12 @@ export async function openToy(
   })
 }
 
+/** Makes a model's sweeps run one variant at a time. */
+export function inSmallBatches(model: Model): void {
+  const variants = model.variants.bind(model)
+  model.variants = (base, edits, metric, options) => variants(base, edits, metric, { ...options, memoryBytes: 1 })
+}
+
 /** Every form of block with room for longer prompts, and one with a window. */
 export const toyForms: Readonly<Record<string, ModelConfig>> = {
   ...Object.fromEntries(Object.entries(blockForms).map(([name, config]) => [name, { ...config, n_ctx: 24 }])),

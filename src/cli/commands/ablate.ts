@@ -23,9 +23,17 @@ export const ablate = defineCommand<Flags>({
   arguments: [new Argument('[prompt]', 'a text, or token ids such as [46,85,40]')],
   options: [
     ...answerOptions,
-    new Option('--what <what>', 'what is taken out, one at a time').choices(['head', 'attn', 'mlp', 'neuron']),
-    new Option('--kind <kind>', 'what stands in its place').choices(['zero', 'mean', 'resample']),
-    repeatable('--reference <prompt>', 'a prompt that means and resampled activations come from'),
+    new Option('--what <what>', 'what is taken out, one at a time (default: head)').choices([
+      'head',
+      'attn',
+      'mlp',
+      'neuron',
+    ]),
+    new Option('--kind <kind>', 'what stands in its place (default: mean)').choices(['zero', 'mean', 'resample']),
+    repeatable(
+      '--reference <prompt>',
+      'a prompt that means and resampled activations come from (default: the prompt itself)',
+    ),
     new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
     new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),

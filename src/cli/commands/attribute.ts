@@ -1,5 +1,6 @@
 import { Argument, Option } from 'commander'
 import { defineCommand } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { finiteNumber } from '../flags.ts'
 import { answerOptions, pairsOption, type QuestionFlags, readQuestions } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
@@ -12,14 +13,14 @@ export const attribute = defineCommand<Flags>({
   arguments: [new Argument('[prompt]', 'a text, or token ids such as [46,85,40]')],
   options: [
     ...answerOptions,
-    new Option('--by <parts>', 'what the logits are split into').choices([
+    new Option('--by <parts>', 'what the logits are split into (default: component)').choices([
       'component',
       'head',
       'accumulated',
       'full',
       'neuron',
     ]),
-    new Option('--position <n>', 'the position whose logits are split; -1 is the last').argParser(finiteNumber),
+    new Option('--position <n>', 'the position whose logits are split (default: -1, the last)').argParser(finiteNumber),
     pairsOption,
     ...methodOptions,
   ],
@@ -27,10 +28,11 @@ export const attribute = defineCommand<Flags>({
     'attribute "Lily was very happy. One day," --answer " she" --wrong " he" --model ../shared/checkpoints/stories260K',
     'attribute "Lily was happy." --answer " She" --wrong " He" --by head --model ../shared/checkpoints/stories260K --json',
   ],
-  run: async ([prompt], flags, session) =>
-    runMethod(
-      await specOf('attribute', await readQuestions(prompt, flags), { by: flags.by, position: flags.position }, flags),
-      flags,
-      session,
-    ),
+  async run([prompt], flags, session) {
+    const questions = await readQuestions(prompt, flags)
+    if (flags.pairs === undefined && flags.answer === undefined)
+      throw new UsageError('The logit of which token? Give --answer " token" (and --wrong, to split a difference).')
+    const { by, position } = flags
+    return runMethod(await specOf('attribute', questions, { by, position }, flags), flags, session)
+  },
 })

@@ -30,7 +30,8 @@ export const capture = defineCommand<Flags>({
     specOption,
     ...modelRunOptions,
   ],
-  details: 'Without --out the arrays are summed up; --json alone prints every number.',
+  details:
+    'Without --out the arrays are summed up; --json alone prints every number. There is no picture of an activation.',
   examples: [
     'capture "Once upon a time" --hook "blocks.*.hook_resid_post" --model ../shared/checkpoints/stories260K --out acts.safetensors',
     'capture "Once upon a time" --hook blocks.0.attn.hook_pattern --model ../shared/checkpoints/stories260K --json',

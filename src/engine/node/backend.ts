@@ -5,6 +5,7 @@ import type { Backend } from '../backend.ts'
 import { OrtBackend, type OrtModule } from '../ort-backend.ts'
 import { WeightFiles } from './weight-files.ts'
 
+/** How ONNX Runtime runs in this process. */
 export interface NodeBackendOptions {
   /** Where graphs run; `cpu` by default. */
   readonly provider?: 'cpu' | 'webgpu' | 'cuda'

@@ -14,6 +14,7 @@ import {
 import type { NodeBackendOptions } from './backend.ts'
 import { Host } from './host.ts'
 
+/** How ONNX Runtime runs in the child process. */
 export interface HostedBackendOptions extends NodeBackendOptions {
   /** The built host process; found in this package's `dist` by default. */
   readonly entry?: string

@@ -3,6 +3,7 @@ import { DiopterError } from '../../errors/index.ts'
 import type { Backend } from '../backend.ts'
 import { OrtBackend, type OrtModule } from '../ort-backend.ts'
 
+/** How ONNX Runtime runs in a browser. */
 export interface WebBackendOptions {
   /** Where graphs run: WebAssembly on the CPU, or the GPU; `wasm` by default. */
   readonly provider?: 'wasm' | 'webgpu'

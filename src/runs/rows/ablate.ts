@@ -23,7 +23,7 @@ export const ablate = defineMethod({
   views({ what, kind, metric, base, effect, loss, axes }) {
     const picture = (name: string, from: number, values: typeof effect) =>
       sweepViews({
-        title: `${kind} ablation by ${what}: change of the ${name} (${from.toFixed(3)} without)`,
+        title: `${kind} ablation by ${what}: change of the ${name} (${from.toFixed(3)} unablated)`,
         axes,
         values,
         valueLabel: `change of the ${name}`,

@@ -17,8 +17,8 @@ export interface SweepPicture {
 const MOST_BARS = 25
 
 /**
- * A sweep's picture: bars for one axis, a heat map for two; heads by position as one row per head; neurons as those that are
- * furthest from the unpatched run.
+ * A sweep's picture: bars for one axis, a heat map for two; heads by position as one row per head; neurons as the
+ * largest changes from the unpatched run.
  */
 export function sweepViews({ title, axes, values, valueLabel, unpatched, references }: SweepPicture): ViewSpec[] {
   const [layers, ...inner] = Object.entries(axes) as [
@@ -31,8 +31,10 @@ export function sweepViews({ title, axes, values, valueLabel, unpatched, referen
     return [{ view: 'barList', props: { title, bars: bars(layerLabels, flat(values)), valueLabel } }]
   if (first[0] === 'neuron') {
     const labels = layers[1].flatMap((layer) => first[1].map((neuron) => `L${layer}N${neuron}`))
-    const shown = largest(bars(labels, flat(values)), unpatched)
-    return [{ view: 'barList', props: { title: `${title}: largest changes`, bars: shown, valueLabel } }]
+    const changes = flat(values).map((value) => (value === null ? null : value - unpatched))
+    const label = unpatched === 0 ? valueLabel : `${valueLabel}, less ${unpatched.toFixed(3)} unpatched`
+    const props = { title: `${title}: largest changes`, bars: largest(bars(labels, changes)), valueLabel: label }
+    return [{ view: 'barList', props }]
   }
   if (second === undefined) {
     const columnLabels = first[1].map((entry) => (first[0] === 'head' ? `H${entry}` : String(entry)))
@@ -101,9 +103,9 @@ export function bars(
   }))
 }
 
-/** The bars that are furthest from `origin`, by falling value. */
-export function largest(list: readonly Bar[], origin = 0, most = MOST_BARS): Bar[] {
-  const size = ({ value }: Bar) => (value === null ? -1 : Math.abs(value - origin))
+/** The bars that are largest in size, by falling value; those without a value come last. */
+export function largest(list: readonly Bar[], most = MOST_BARS): Bar[] {
+  const size = ({ value }: Bar) => (value === null ? -1 : Math.abs(value))
   const ranked = [...list].sort((a, b) => size(b) - size(a)).slice(0, most)
   return ranked.sort((a, b) => (b.value ?? 0) - (a.value ?? 0))
 }

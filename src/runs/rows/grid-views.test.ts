@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest'
+import { sweepViews } from './grid-views.ts'
+
+it('neurons are ranked by their distance from the unpatched run', () => {
+  const neurons = Array.from({ length: 30 }, (_, i) => i)
+  // The metric hovers around 9; neuron 4 brings it near 0, and neuron 5 was not done.
+  const values = [neurons.map((i) => (i === 4 ? 0.1 : i === 5 ? null : 9 + i / 1000))]
+  const [view] = sweepViews({
+    title: 'neurons',
+    axes: { layer: [2], neuron: neurons },
+    values,
+    valueLabel: 'logit',
+    unpatched: 9,
+  })
+  if (view?.view !== 'barList') throw new Error('neurons are shown as bars')
+  const { bars } = view.props
+  expect(bars).toHaveLength(25)
+  expect(bars.at(-1)!.label).toBe('L2N4')
+  expect(bars.map(({ label }) => label)).not.toContain('L2N0')
+  expect(bars.map(({ label }) => label)).not.toContain('L2N5')
+})
