@@ -20,7 +20,13 @@ const MOST_BARS = 25
  * A sweep's picture: bars for one axis, a heat map for two; heads by position as one row per head; neurons as the
  * largest changes from the unpatched run.
  */
-export function sweepViews({ title, axes, values, valueLabel, unpatched, references }: SweepPicture): ViewSpec[] {
+export function sweepViews(picture: SweepPicture): ViewSpec[] {
+  const { title, axes, unpatched } = picture
+  // Pictures show the change, so that what does nothing is neutral; the result itself keeps the raw metric.
+  const values = less(picture.values, unpatched)
+  const valueLabel =
+    unpatched === 0 ? picture.valueLabel : `${picture.valueLabel}, less ${unpatched.toFixed(3)} unpatched`
+  const references = picture.references?.map((mark) => ({ ...mark, value: mark.value - unpatched }))
   const [layers, ...inner] = Object.entries(axes) as [
     [string, readonly number[]],
     ...[string, readonly (number | string)[]][],
@@ -31,9 +37,7 @@ export function sweepViews({ title, axes, values, valueLabel, unpatched, referen
     return [{ view: 'barList', props: { title, bars: bars(layerLabels, flat(values)), valueLabel } }]
   if (first[0] === 'neuron') {
     const labels = layers[1].flatMap((layer) => first[1].map((neuron) => `L${layer}N${neuron}`))
-    const changes = flat(values).map((value) => (value === null ? null : value - unpatched))
-    const label = unpatched === 0 ? valueLabel : `${valueLabel}, less ${unpatched.toFixed(3)} unpatched`
-    const props = { title: `${title}: largest changes`, bars: largest(bars(labels, changes)), valueLabel: label }
+    const props = { title: `${title}: largest changes`, bars: largest(bars(labels, flat(values))), valueLabel }
     return [{ view: 'barList', props }]
   }
   if (second === undefined) {
@@ -85,6 +89,14 @@ function heatMap(
       ...(references ? { references } : {}),
     },
   }
+}
+
+/** All values without what they would be anyway. */
+function less(values: Nested, unpatched: number): Nested {
+  return values.map((value) => {
+    if (value === null) return null
+    return typeof value === 'number' ? value - unpatched : less(value, unpatched)
+  }) as Nested
 }
 
 const flat = (values: Nested): Value[] => values.flat(3) as Value[]
