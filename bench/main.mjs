@@ -89,7 +89,7 @@ for (const { name, ours, repeats, quick: few, peers } of cases) {
   report.cases.push({ name, seconds, ...own, peers: compared })
 }
 
-if (!only) {
+if (!only || 'session memory'.includes(only)) {
   console.log(`\n${await sessionCreation()}`)
   for (const [mode, bar] of [
     ['load', 1.3],

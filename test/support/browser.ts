@@ -48,6 +48,8 @@ export async function servePage(entry: string, isolated: boolean): Promise<Serve
     platform: 'browser',
     target: 'es2022',
     dts: false,
+    // What the page loads by itself is ONNX Runtime alone; a bare import of anything else would fail in a browser.
+    deps: { alwaysBundle: [/^@huggingface\//, 'valibot'] },
     logLevel: 'error',
     outExtensions: () => ({ js: '.mjs' }),
   })
