@@ -19,3 +19,24 @@ it('neurons are ranked by their distance from the unpatched run', () => {
   expect(bars.map(({ label }) => label)).not.toContain('L2N0')
   expect(bars.map(({ label }) => label)).not.toContain('L2N5')
 })
+
+it('a heat map shows the change from the unpatched run, and moves its reference marks along', () => {
+  const [view] = sweepViews({
+    title: 'resid_pre',
+    axes: { layer: [0, 1], position: [0, 1] },
+    values: [
+      [-1.5, 2],
+      [null, -1.5],
+    ],
+    valueLabel: 'logit difference',
+    unpatched: -1.5,
+    references: [{ label: 'clean', value: 4 }],
+  })
+  if (view?.view !== 'heatMap') throw new Error('layers by positions are a heat map')
+  expect(view.props.values).toEqual([
+    [0, 3.5],
+    [null, 0],
+  ])
+  expect(view.props.references).toEqual([{ label: 'clean', value: 5.5 }])
+  expect(view.props.valueLabel).toContain('-1.500')
+})
