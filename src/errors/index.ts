@@ -38,6 +38,8 @@ export interface Progress {
   readonly total: number
   readonly unit?: string
   readonly etaSeconds?: number
+  /** What else is worth seeing, for example the loss. */
+  readonly detail?: string
 }
 
 /** The two options that every long piece of work takes. */

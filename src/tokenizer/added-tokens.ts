@@ -44,6 +44,7 @@ export function addedTokenSplitter(
   }
 }
 
-function escapePattern(text: string): string {
+/** A pattern that matches exactly this text. */
+export function escapePattern(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')
 }

@@ -59,15 +59,17 @@ function tokenBytes(token: string, spelling: Spelling): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
-/** GPT-2's spelling: printable Latin-1 bytes are themselves, the others take the characters from U+0100 on in order. */
+/** GPT-2's spelling of the bytes 0 to 255: printable Latin-1 bytes are themselves, the others take the characters from U+0100 on in order. */
+export const characterOfByte: readonly string[] = (() => {
+  let next = 256
+  return Array.from({ length: 256 }, (_, byte) => {
+    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
+    return String.fromCharCode(printable ? byte : next++)
+  })
+})()
+
 const byteOfCharacter: ReadonlyMap<string, number> = new Map(
-  (() => {
-    let next = 256
-    return Array.from({ length: 256 }, (_, byte): [string, number] => {
-      const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
-      return [String.fromCharCode(printable ? byte : next++), byte]
-    })
-  })(),
+  characterOfByte.map((character, byte): [string, number] => [character, byte]),
 )
 
 /** Bytes as text for people: what is not complete UTF-8 is shown as `<0xE2>`. */

@@ -21,3 +21,8 @@ export function rewrite(
   }
   return outputs.map((output) => rebuilt.get(output)!)
 }
+
+/** The graph under `outputs` with some of its tensors replaced by others of the same types: how a traced function is inlined. */
+export function substitute(outputs: readonly Tensor[], replacements: ReadonlyMap<Tensor, Tensor>): Tensor[] {
+  return rewrite(outputs, (t) => replacements.get(t))
+}

@@ -1,0 +1,7 @@
+export { type Cadence, parseTrainingConfig, type TrainingConfig, type TrainingSettings } from './config.ts'
+export { type Curve, curveOf, type LogEntry, parseLog } from './log.ts'
+export type { Evaluation, Problem, Task, TaskResources } from './problem.ts'
+export { type MemoryStore, memoryStore, type RunStore, type TrainingCheckpoint } from './run-store.ts'
+export { findTask, tasks } from './tasks/index.ts'
+export { compileEvaluation, type TrainOptions, type TrainResult, train } from './train.ts'
+export { type BiasGroup, initialValues, type TrainableModel, toyModel, trainableModel } from './trainable-model.ts'

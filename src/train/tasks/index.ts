@@ -1,0 +1,16 @@
+import { DiopterError, nearMatches } from '../../errors/index.ts'
+import type { Task } from '../problem.ts'
+import { modularAddition } from './modular-addition.ts'
+
+/** Every task that can be trained by name: a new one is a file and a line here. */
+export const tasks: readonly Task[] = [modularAddition as Task]
+
+/** The task of that name. @throws DiopterError that lists the tasks. */
+export function findTask(name: string): Task {
+  const found = tasks.find((task) => task.name === name)
+  if (found) return found
+  const names = tasks.map((task) => task.name)
+  throw new DiopterError(
+    `There is no task '${name}'. Near: ${nearMatches(name, names, 2).join(', ')}. All: ${names.join(', ')}.`,
+  )
+}
