@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command as CommanderCommand, CommanderError } from 'commander'
 import { wrap } from '../views/labels.ts'
-import { bundledModels, packageFolder } from './bundled.ts'
+import { bundledModels, packageVersion } from './bundled.ts'
 import type { Command, Session } from './command.ts'
 import { commands } from './commands/index.ts'
 import { EDIT_GRAMMAR } from './edit-grammar.ts'
@@ -101,10 +99,6 @@ async function runCommand(
     line.clear()
     stop()
   }
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8')) as { version: string }).version
 }
 
 function overview(): string {

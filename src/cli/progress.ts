@@ -46,8 +46,8 @@ export function progressLine(stream: ProgressStream, always: boolean, now: () =>
   }
 }
 
-/** `running variants: 96 of 192 variants (50%), 12 s left`. */
-export function progressText({ phase, done, total, unit, etaSeconds }: Progress): string {
+/** `running variants: 96 of 192 variants (50%), 12 s left`, and the detail where there is one. */
+export function progressText({ phase, done, total, unit, etaSeconds, detail }: Progress): string {
   if (total <= 0) return phase
   const [part, whole] =
     unit === 'bytes'
@@ -57,5 +57,5 @@ export function progressText({ phase, done, total, unit, etaSeconds }: Progress)
     etaSeconds !== undefined && Number.isFinite(etaSeconds) && done < total
       ? `, ${formatDuration(etaSeconds)} left`
       : ''
-  return `${phase}: ${part} of ${whole} (${Math.floor((100 * done) / total)}%)${left}`
+  return `${phase}: ${part} of ${whole} (${Math.floor((100 * done) / total)}%)${left}${detail === undefined ? '' : `, ${detail}`}`
 }

@@ -63,6 +63,27 @@ export function normalValues(size: number, deviation: number, random: RandomSour
   return Float32Array.from({ length: size }, () => deviation * random.normal())
 }
 
+/**
+ * `size` uniform float32 values in [0, 1), 24 bits each, that belong to a seed and a path: the same generator with its
+ * state in local variables, ten times faster than drawing them one by one.
+ */
+export function uniformValues(size: number, seed: number, ...path: readonly (string | number)[]): Float32Array {
+  const values = new Float32Array(size)
+  let [a, b, c, d] = hashPath(seed, path) as unknown as [number, number, number, number]
+  for (let i = 0; i < size; i++) {
+    const word = Math.imul(rotate(Math.imul(b, 5), 7), 9)
+    const shifted = b << 9
+    c ^= a
+    d ^= b
+    b ^= c
+    a ^= d
+    c ^= shifted
+    d = rotate(d, 11)
+    values[i] = (word >>> 8) / 2 ** 24
+  }
+  return values
+}
+
 const rotate = (x: number, by: number) => (x << by) | (x >>> (32 - by))
 
 /** Four 32-bit words from a seed and labels: every character of every label is mixed into all of them. */

@@ -36,6 +36,8 @@ function describeInner({ type, expected, received, message }: v.BaseIssue<unknow
 type Inner = v.GenericSchema & {
   readonly entries?: Readonly<Record<string, v.GenericSchema>>
   readonly item?: v.GenericSchema
+  /** The schema of every value of a record. */
+  readonly value?: v.GenericSchema
   readonly wrapped?: v.GenericSchema
 }
 
@@ -44,7 +46,7 @@ function entriesAt(schema: v.GenericSchema, path: readonly unknown[]): Inner['en
   let at: Inner | undefined = schema
   for (const key of path) {
     while (at?.wrapped) at = at.wrapped
-    at = typeof key === 'number' ? at?.item : at?.entries?.[String(key)]
+    at = typeof key === 'number' ? at?.item : (at?.entries?.[String(key)] ?? at?.value)
   }
   while (at?.wrapped) at = at.wrapped
   return at?.entries

@@ -105,15 +105,19 @@ export async function train(
 const savedStep = (step: number | undefined) => step ?? 'none yet'
 
 function requireSameConfig(saved: TrainingConfig, asked: TrainingConfig): void {
-  if (JSON.stringify(saved) === JSON.stringify(asked)) return
-  const keys = [...new Set([...Object.keys(saved), ...Object.keys(asked)])] as (keyof TrainingConfig)[]
-  const differing = keys.filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(asked[key]))
-  const differences = differing.map(
-    (key) => `${key} (was ${JSON.stringify(saved[key])}, now ${JSON.stringify(asked[key])})`,
-  )
+  const differences = configDifferences(saved, asked)
+  if (differences.length === 0) return
   throw new DiopterError(
     `The run's checkpoint was trained with another ${differences.join(', ')}. Resume it with its own config, or train in another folder.`,
   )
+}
+
+/** The fields in which a run's config and one that is asked for differ: `steps (was 10, now 20)`. */
+export function configDifferences(saved: TrainingConfig, asked: TrainingConfig): string[] {
+  const keys = [...new Set([...Object.keys(saved), ...Object.keys(asked)])] as (keyof TrainingConfig)[]
+  return keys
+    .filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(asked[key]))
+    .map((key) => `${key} (was ${JSON.stringify(saved[key])}, now ${JSON.stringify(asked[key])})`)
 }
 
 /** The arrays [stepsPerRun, accumulate, ...] of a run that starts after `step` steps. */

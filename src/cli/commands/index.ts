@@ -9,6 +9,7 @@ import { lens } from './lens.ts'
 import { models } from './models.ts'
 import { patch } from './patch.ts'
 import { run } from './run.ts'
+import { train } from './train.ts'
 import { verify } from './verify.ts'
 
 /** All commands, in the order of the overview: a new command is one file and one row here. */
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   capture,
   generate,
   run,
+  train,
   info,
   verify,
   models,

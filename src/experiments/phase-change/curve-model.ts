@@ -64,12 +64,18 @@ export class CurveModel {
   private readonly free: Float64Array[] = []
   private readonly freeShapes: readonly Step[]
   private readonly smooth: readonly Column[]
-  /** [smooth, smooth] */
-  private readonly gram: Float64Array
-  /** Steps to scan; cross is [sharp, smooth]. Many models are never scanned. */
-  private scanned: { readonly sharp: readonly Column<Step>[]; readonly cross: Float64Array } | null = null
-  /** The Gram matrix under the signs of the trend that was fitted last. */
-  private signed: { readonly trend: Trend; readonly signs: Float64Array; readonly gram: Float64Array } | null = null
+  /** [smooth][smooth], rows as they are asked for. */
+  private readonly gram = new Map<number, Float64Array>()
+  /** Steps to scan; many models are never scanned. */
+  private sharp: readonly Column<Step>[] | null = null
+  /** [smooth][sharp], rows as they are asked for. */
+  private readonly cross = new Map<number, Float64Array>()
+  /** Signs and signed Gram rows of the trend that was fitted last. */
+  private signed: {
+    readonly trend: Trend
+    readonly signs: Float64Array
+    readonly rows: Map<number, Float64Array>
+  } | null = null
 
   constructor(steps: Float64Array, axis: StepAxis, noise: Noise, freeSteps: readonly Step[]) {
     this.steps = steps
@@ -82,13 +88,6 @@ export class CurveModel {
       if (length > 1e-9) this.free.push(column.map((x) => x / length))
     }
     this.smooth = smoothShapes(steps, axis).flatMap((shape) => this.unitColumn(shape) ?? [])
-    const count = this.smooth.length
-    this.gram = new Float64Array(count * count)
-    this.smooth.forEach(({ column: a }, i) => {
-      this.smooth.slice(0, i + 1).forEach(({ column: b }, j) => {
-        this.gram[i * count + j] = this.gram[j * count + i] = i === j ? 1 : dot(a, b)
-      })
-    })
   }
 
   /** Values whitened and freed of the constant and the free steps. */
@@ -108,7 +107,12 @@ export class CurveModel {
   /** The best smooth curve of a trend for reduced values. */
   fit(reduced: Float64Array, trend: Trend): SmoothFit {
     const { smooth } = this
-    const { signs, gram } = this.under(trend)
+    const { signs, rows } = this.under(trend)
+    const gram = (k: number) =>
+      remembered(rows, k, () => {
+        const plain = remembered(this.gram, k, () => this.products(this.smooth[k]!, smooth))
+        return plain.map((x, j) => x * signs[k]! * signs[j]!)
+      })
     const nonnegative = nonnegativeFit(
       gram,
       Float64Array.from(smooth, ({ column }, j) => signs[j]! * dot(column, reduced)),
@@ -124,16 +128,16 @@ export class CurveModel {
 
   /** The sharp step of the grid that would help most beside the smooth curve; null when there is room for none. */
   bestStep({ nonnegative: { active, factor }, signs, residual }: SmoothFit): Gain | null {
-    this.scanned ??= this.scan()
-    const { sharp, cross } = this.scanned
+    this.sharp ??= sharpSteps(this.steps, this.axis, MARGIN).flatMap((shape) => this.unitColumn(shape) ?? [])
+    const { sharp } = this
+    const cross = active.map((k) => remembered(this.cross, k, () => this.products(this.smooth[k]!, sharp)))
     let best: Gain | null = null
-    const count = this.smooth.length
     const overlap = new Float64Array(active.length)
     for (let j = 0; j < sharp.length; j++) {
       const { shape, column } = sharp[j]!
       const along = dot(column, residual)
       if (best && along * along <= best.gain * TOLD_APART) continue
-      for (let k = 0; k < active.length; k++) overlap[k] = signs[active[k]!]! * cross[j * count + active[k]!]!
+      for (let k = 0; k < active.length; k++) overlap[k] = signs[active[k]!]! * cross[k]![j]!
       const gain = gainOf(along, overlap, factor)
       if (!best || gain > best.gain) best = { shape, gain }
     }
@@ -197,21 +201,17 @@ export class CurveModel {
   }
 
   /** Smooth columns with the signs of a trend. */
-  private under(trend: Trend): { readonly signs: Float64Array; readonly gram: Float64Array } {
+  private under(trend: Trend): { readonly signs: Float64Array; readonly rows: Map<number, Float64Array> } {
     if (this.signed?.trend === trend) return this.signed
-    const count = this.smooth.length
     const signs = Float64Array.from(this.smooth, ({ shape }) =>
       placeOf(shape, this.axis) < trend.turn ? trend.sign : -trend.sign,
     )
-    const gram = this.gram.map((x, at) => x * signs[Math.floor(at / count)]! * signs[at % count]!)
-    this.signed = { trend, signs, gram }
+    this.signed = { trend, signs, rows: new Map() }
     return this.signed
   }
 
-  private scan(): { readonly sharp: readonly Column<Step>[]; readonly cross: Float64Array } {
-    const sharp = sharpSteps(this.steps, this.axis, MARGIN).flatMap((shape) => this.unitColumn(shape) ?? [])
-    const cross = Float64Array.from(sharp.flatMap(({ column: a }) => this.smooth.map(({ column: b }) => dot(a, b))))
-    return { sharp, cross }
+  private products({ column }: Column, others: readonly Column[]): Float64Array {
+    return Float64Array.from(others, (other) => dot(column, other.column))
   }
 
   private unitColumn<Of extends Shape>(shape: Of): Column<Of> | null {
@@ -267,4 +267,12 @@ function leastSquares(columns: readonly Float64Array[], values: Float64Array): n
     solution[k] = (target[k]! - rest) / gram[k]![k]!
   }
   return solution
+}
+
+function remembered<Value>(map: Map<number, Value>, key: number, make: () => Value): Value {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
 }

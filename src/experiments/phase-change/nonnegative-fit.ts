@@ -10,11 +10,14 @@ export interface NonnegativeFit {
 /** Pivots below this mean a column that the active ones already span; columns have length 1. */
 const SPANNED = 1e-9
 
+/** Inner products of one column with all [columns]; of few columns they are ever asked for. */
+export type GramRow = (column: number) => Float64Array
+
 /**
- * Lawson & Hanson's active-set method (1974) on inner products alone: `gram` is A'A, row-major [columns, columns] with a
- * unit diagonal, and `target` is A'y. Many right-hand sides then share one Gram matrix.
+ * Lawson & Hanson's active-set method (1974) on inner products alone: `gram` gives the rows of A'A, with a unit diagonal, and
+ * `target` is A'y. Many right-hand sides then share one Gram matrix.
  */
-export function nonnegativeFit(gram: Float64Array, target: Float64Array): NonnegativeFit {
+export function nonnegativeFit(gram: GramRow, target: Float64Array): NonnegativeFit {
   const columns = target.length
   const weights = new Float64Array(columns)
   const barred = new Uint8Array(columns)
@@ -24,7 +27,7 @@ export function nonnegativeFit(gram: Float64Array, target: Float64Array): Nonneg
   for (let round = 0; round < 4 * columns; round++) {
     const entering = steepest(gram, target, weights, active, barred, tolerance)
     if (entering < 0) break
-    const grown = cholesky(gram, [...active, entering], columns)
+    const grown = cholesky(gram, [...active, entering])
     if (!grown) {
       barred[entering] = 1
       continue
@@ -52,7 +55,7 @@ export function nonnegativeFit(gram: Float64Array, target: Float64Array): Nonneg
       // A column that would leave as soon as it entered can gain nothing.
       if (!kept.includes(entering)) barred[entering] = 1
       active = kept
-      factor = cholesky(gram, active, columns)!
+      factor = cholesky(gram, active)!
       if (active.length === 0) break
     }
   }
@@ -61,7 +64,7 @@ export function nonnegativeFit(gram: Float64Array, target: Float64Array): Nonneg
 
 /** The inactive column along which the fit improves fastest, or -1. */
 function steepest(
-  gram: Float64Array,
+  gram: GramRow,
   target: Float64Array,
   weights: Float64Array,
   active: readonly number[],
@@ -70,10 +73,11 @@ function steepest(
 ): number {
   let best = -1
   let most = tolerance
+  const rows = active.map(gram)
   for (let j = 0; j < target.length; j++) {
     if (weights[j]! > 0 || barred[j]) continue
     let slope = target[j]!
-    for (const k of active) slope -= gram[j * target.length + k]! * weights[k]!
+    for (let k = 0; k < active.length; k++) slope -= rows[k]![j]! * weights[active[k]!]!
     if (slope > most) {
       most = slope
       best = j
@@ -83,12 +87,13 @@ function steepest(
 }
 
 /** The lower factor of the chosen columns' Gram matrix; null when they are not independent. */
-function cholesky(gram: Float64Array, chosen: readonly number[], columns: number): Float64Array<ArrayBuffer> | null {
+function cholesky(gram: GramRow, chosen: readonly number[]): Float64Array<ArrayBuffer> | null {
   const size = chosen.length
   const lower = new Float64Array(size * size)
   for (let i = 0; i < size; i++) {
+    const row = gram(chosen[i]!)
     for (let j = 0; j <= i; j++) {
-      let sum = gram[chosen[i]! * columns + chosen[j]!]!
+      let sum = row[chosen[j]!]!
       for (let k = 0; k < j; k++) sum -= lower[i * size + k]! * lower[j * size + k]!
       if (i !== j) lower[i * size + j] = sum / lower[j * size + j]!
       else if (sum < SPANNED) return null

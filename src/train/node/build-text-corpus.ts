@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { WorkOptions } from '../../errors/index.ts'
 import { createCorpusEncoder } from '../../tokenizer/encode-corpus.ts'
 import { trainByteLevelBpe } from '../../tokenizer/train-bpe.ts'
 import { packTexts } from '../corpus/pack.ts'
 import { type SplitCorpusOptions, splitCorpus } from '../corpus/split-corpus.ts'
+import { writeAtomically } from './atomic-write.ts'
 import { type CorpusManifest, writePackedCorpus } from './packed-corpus.ts'
 import { readTextFiles } from './text-files.ts'
 
@@ -37,7 +38,7 @@ export async function buildTextCorpus(options: BuildTextCorpusOptions): Promise<
   const json = trainByteLevelBpe(trainTexts, { vocabularySize, specialTokens: [endOfText], signal, onProgress })
   const tokenizerText = JSON.stringify(json)
   await mkdir(dirname(tokenizerFile), { recursive: true })
-  await writeFile(tokenizerFile, tokenizerText)
+  await writeAtomically(tokenizerFile, tokenizerText)
 
   const encoder = createCorpusEncoder(json)
   const separator = encoder.encode(endOfText)[0]!

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiopterError } from '../../errors/index.ts'
 import type { PackedCorpus } from '../corpus/pack.ts'
+import { writeAtomically } from './atomic-write.ts'
 
 /** What a packed corpus was made from. */
 export interface CorpusManifest {
@@ -52,7 +53,7 @@ export async function writePackedCorpus(
   const write = async (part: 'train' | 'heldOut'): Promise<PartManifest> => {
     const ids = corpus[part]
     const data = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)
-    await replaceFile(join(folder, partFiles[part]), data)
+    await writeAtomically(join(folder, partFiles[part]), data)
     return {
       file: partFiles[part],
       sha256: sha256(data),
@@ -64,7 +65,7 @@ export async function writePackedCorpus(
   const { documents, ...rest } = description
   const parts = { train: await write('train'), heldOut: await write('heldOut') }
   const manifest: CorpusManifest = { ...rest, parts, documents }
-  await replaceFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`)
+  await writeAtomically(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`)
   return manifest
 }
 
@@ -94,10 +95,4 @@ export async function loadPackedCorpus(folder: string): Promise<PackedCorpus & {
 
 function sha256(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
-}
-
-async function replaceFile(path: string, data: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.partial`
-  await writeFile(temporary, data)
-  await rename(temporary, path)
 }

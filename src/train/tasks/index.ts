@@ -1,9 +1,12 @@
 import { DiopterError, nearMatches } from '../../errors/index.ts'
 import type { Task } from '../problem.ts'
+import { addition } from './addition.ts'
 import { modularAddition } from './modular-addition.ts'
+import { superposition } from './superposition.ts'
+import { text } from './text.ts'
 
 /** Every task that can be trained by name: a new one is a file and a line here. */
-export const tasks: readonly Task[] = [modularAddition as Task]
+export const tasks: readonly Task[] = [addition as Task, modularAddition as Task, superposition as Task, text as Task]
 
 /** The task of that name. @throws DiopterError that lists the tasks. */
 export function findTask(name: string): Task {

@@ -73,8 +73,7 @@ export const modularAddition: Task<ModularAdditionConfig> = {
     )
     const { train, test } = modularPairs(config, seed)
     // [N, 3] -> logits [N, 3, p]; only the last position is read, and only it is computed
-    const lastLogits = (parameters: Parameters, tokens: Tensor) =>
-      model.logits(parameters, tokens).get(':', -1)
+    const lastLogits = (parameters: Parameters, tokens: Tensor) => model.logits(parameters, tokens).get(':', -1)
     const evaluation = (name: string, { tokens, answers }: ModularPairs): Evaluation => ({
       name,
       inputs: {

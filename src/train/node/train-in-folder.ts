@@ -1,0 +1,109 @@
+import { mkdir } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { Engine } from '../../engine/index.ts'
+import { createNodeBackend } from '../../engine/node/backend.ts'
+import { DiopterError } from '../../errors/index.ts'
+import { completeTrainingConfig } from '../complete-config.ts'
+import type { TrainingConfig } from '../config.ts'
+import type { Problem } from '../problem.ts'
+import { findTask } from '../tasks/index.ts'
+import { type TrainOptions, type TrainResult, train } from '../train.ts'
+import { writeError } from './atomic-write.ts'
+import { folderStore } from './folder-store.ts'
+import { fileResources } from './resources.ts'
+import { saveModel } from './save-model.ts'
+import { readTrainingRecord, type TrainingRecord, writeTrainingRecord } from './training-record.ts'
+
+/** How a training in a folder runs. */
+export interface FolderTrainingOptions extends Omit<TrainOptions, 'store'> {
+  /** What happens when the folder holds a run (`no`, the default: an error) or holds none (`yes`: an error). */
+  readonly resume?: 'no' | 'if-any' | 'yes' | undefined
+  /** Threads of one step. A new run takes all cores unless told; a resumed one takes as many as it began with. */
+  readonly threads?: number | undefined
+  /** Where steps run; `cpu` for new runs unless given. */
+  readonly provider?: TrainingRecord['provider'] | undefined
+  /** What else the folder's `training.json` notes, such as the command line. */
+  readonly notes?: Readonly<Record<string, unknown>> | undefined
+  /** What is trained, when `config.task` is in no table; the config must then be complete. */
+  readonly problem?: Problem | undefined
+}
+
+/** A training in a folder, as far as it came. */
+export interface FolderTrainingResult extends TrainResult {
+  readonly record: TrainingRecord
+  readonly problem: Problem
+  /** The folder of the finished model; null before the end, and for problems that are no models. */
+  readonly modelFolder: string | null
+}
+
+/**
+ * Trains in a folder: `training.json` (config, threads, notes), `log.jsonl`, `checkpoints/`, `snapshots/`, and at the end
+ * `model/`. A run that was stopped or killed and is resumed here ends with the same bytes as one that was not.
+ * Throws when the folder holds a run that is not to be resumed, or one of another config or number of threads; when it
+ * cannot be written; and when training diverges.
+ */
+export async function trainInFolder(
+  folder: string,
+  config: unknown,
+  { resume = 'no', threads, provider, notes = {}, problem: given, ...options }: FolderTrainingOptions = {},
+): Promise<FolderTrainingResult> {
+  const complete = given ? (config as TrainingConfig) : completeTrainingConfig(config)
+  const existing = await readTrainingRecord(folder)
+  if (existing && resume === 'no') {
+    throw new DiopterError(
+      `${folder} already holds a run of ${existing.config.task} (seed ${existing.config.seed}). Resume it (--resume), or train in another folder (--out).`,
+    )
+  }
+  if (!existing && resume === 'yes') {
+    throw new DiopterError(`${folder} holds no run to resume (no training.json). Leave out --resume to start one.`)
+  }
+  if (existing) requireSameMachinery(folder, existing, threads, provider)
+  const record = existing ?? {
+    config: complete,
+    threads: threads ?? availableParallelism(),
+    provider: provider ?? 'cpu',
+    ...notes,
+  }
+  const problem = given ?? (await createProblem(complete))
+  const store = await openFolder(folder, problem, existing ? undefined : record)
+  const engine = new Engine({ backend: createNodeBackend({ provider: record.provider, threads: record.threads }) })
+  try {
+    const result = await train(engine, problem, complete, { ...options, store })
+    const { model } = problem
+    const modelFolder = result.complete && model ? join(folder, 'model') : null
+    if (modelFolder && model) await saveModel(modelFolder, { ...problem, model }, result.state.parameters)
+    return { ...result, record, problem, modelFolder }
+  } finally {
+    await engine.dispose()
+  }
+}
+
+/** The problem of a complete config whose task is in the table. */
+async function createProblem({ task, config, seed }: TrainingConfig): Promise<Problem> {
+  return findTask(task).create(config, seed, fileResources)
+}
+
+async function openFolder(folder: string, { parameters }: Problem, record: TrainingRecord | undefined) {
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw writeError(folder, error)
+  })
+  if (record) await writeTrainingRecord(folder, record)
+  return folderStore(folder, parameters)
+}
+
+function requireSameMachinery(
+  folder: string,
+  existing: TrainingRecord,
+  threads: number | undefined,
+  provider: string | undefined,
+): void {
+  const differing = [
+    threads !== undefined && threads !== existing.threads && `${existing.threads} threads, not ${threads}`,
+    provider !== undefined && provider !== existing.provider && `the provider ${existing.provider}, not ${provider}`,
+  ].filter((difference) => difference !== false)
+  if (differing.length === 0) return
+  throw new DiopterError(
+    `The run in ${folder} began with ${differing.join(' and ')}: its numbers would round differently from here on. Resume it without saying so, or train in another folder.`,
+  )
+}

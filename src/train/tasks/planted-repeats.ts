@@ -1,0 +1,88 @@
+import { permutation, type RandomSource, randomSource } from '../../random/index.ts'
+
+/** What planted text is made of. */
+export interface PlantedRepeats {
+  /** Tokens of the text, 0 .. vocabulary - 1; token `vocabulary` starts every sequence. */
+  readonly vocabulary: number
+  /** Successors that every token has in the Markov source. */
+  readonly branching: number
+  /** The share of spans that repeat an earlier stretch of the sequence, where there is one. */
+  readonly repeatShare: number
+  /** Tokens of a sequence after the start token. */
+  readonly length: number
+}
+
+/** The share of the spans that repeat nothing which are uniformly random tokens, as names in a text are; the rest is Markov text. */
+const RANDOM_SHARE = 1 / 3
+
+/** Shortest and longest span. */
+const SPAN = [8, 24] as const
+
+/** The share of the sequence before which nothing is repeated: there, no model can learn from its context. */
+const FREE_OF_REPEATS = 1 / 8
+
+/** Draws sequences of planted text: each a start token and `length` tokens, from random numbers of its own. */
+export type TextSource = (random: RandomSource) => Uint32Array
+
+/**
+ * A source of text in spans of 8 to 24 tokens. A span follows a sparse Markov chain (of `branching` random successors per
+ * token with random probabilities, fixed by `seed`), or is uniformly random, or repeats an earlier stretch of the sequence,
+ * whatever it was, from a random place: only looking at what followed before tells how a repeat goes on.
+ */
+export function plantedRepeats(
+  { vocabulary, branching, repeatShare, length }: PlantedRepeats,
+  seed: number,
+): TextSource {
+  const successors = Array.from({ length: vocabulary }, (_, token) => {
+    const random = randomSource(seed, 'successors', token)
+    const tokens = permutation(vocabulary, random).subarray(0, branching)
+    // exponential variables over their sum are uniform on the simplex
+    const weights = Array.from(tokens, () => -Math.log(1 - random.uniform()))
+    const total = weights.reduce((a, b) => a + b)
+    return { tokens, probabilities: weights.map((weight) => weight / total) }
+  })
+  const follow = (token: number, random: RandomSource) => {
+    const { tokens, probabilities } = successors[token]!
+    let left = random.uniform()
+    const chosen = probabilities.findIndex((probability) => {
+      left -= probability
+      return left < 0
+    })
+    return tokens.at(chosen)!
+  }
+  const firstRepeat = Math.ceil(length * FREE_OF_REPEATS)
+
+  return (random) => {
+    const text = new Uint32Array(1 + length)
+    text[0] = vocabulary
+    let at = 1
+    while (at <= length) {
+      const size = SPAN[0] + random.integer(SPAN[1] - SPAN[0] + 1)
+      const end = Math.min(at + size, length + 1)
+      if (at >= firstRepeat && at > size && random.uniform() < repeatShare) {
+        let from = 1 + random.integer(at - size)
+        while (at < end) text[at++] = text[from++]!
+        continue
+      }
+      const isRandom = random.uniform() < RANDOM_SHARE
+      for (; at < end; at++) {
+        text[at] = isRandom || at === 1 ? random.integer(vocabulary) : follow(text[at - 1]!, random)
+      }
+    }
+    return text
+  }
+}
+
+/** A start token and `copies` copies of `size` different random tokens. */
+export function repeatedRandomTokens(
+  vocabulary: number,
+  size: number,
+  copies: number,
+  random: RandomSource,
+): Uint32Array {
+  const once = permutation(vocabulary, random).subarray(0, size)
+  const text = new Uint32Array(1 + size * copies)
+  text[0] = vocabulary
+  for (let copy = 0; copy < copies; copy++) text.set(once, 1 + copy * size)
+  return text
+}
