@@ -7,7 +7,7 @@ import { UsageError } from './errors.ts'
 export function withSetting(object: Readonly<Record<string, unknown>>, assignment: string): Record<string, unknown> {
   const at = assignment.indexOf('=')
   if (at < 1) throw new UsageError(`--set takes path=value, such as config.p=59; it got "${assignment}".`)
-  return assign(object, assignment.slice(0, at).split('.'), valueOf(assignment.slice(at + 1)), assignment)
+  return assign(object, assignment.slice(0, at).split('.'), readValue(assignment.slice(at + 1)), assignment)
 }
 
 function assign(
@@ -23,7 +23,7 @@ function assign(
   return { ...object, [key!]: assign(inner as Record<string, unknown>, rest, value, assignment) }
 }
 
-function valueOf(text: string): unknown {
+function readValue(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

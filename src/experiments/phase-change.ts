@@ -25,9 +25,11 @@ import type { Check } from '../methods/index.ts'
 import { randomSource } from '../random/index.ts'
 import { averagedPoints, type Points } from './phase-change/averaged-points.ts'
 import { changeChecks, notEnough } from './phase-change/checks.ts'
-import { CurveModel, type Noise, type Trend } from './phase-change/curve-model.ts'
-import { estimateNoise } from './phase-change/noise.ts'
+import { CurveModel, type Trend } from './phase-change/curve-model.ts'
+import { estimateNoise } from './phase-change/estimate-noise.ts'
+import type { Noise } from './phase-change/noise-model.ts'
 import { refineStep } from './phase-change/refine-step.ts'
+import { ShapeGrid } from './phase-change/shape-grid.ts'
 import { type Step, type StepAxis, type StepScale, stepAxis } from './phase-change/shapes.ts'
 
 /** A logged curve. */
@@ -112,10 +114,11 @@ export function detectPhaseChanges(curve: TrainingCurve, options: PhaseChangeOpt
     return { changes: [], checks: [notEnough('the curve is constant')] }
   const axis = stepAxis(steps, options.scale)
   const points = averagedPoints(steps, values, axis)
-  const noise = estimateNoise(points, axis, LEAST_NOISE * range)
+  const grid = new ShapeGrid(points.steps, axis)
+  const noise = estimateNoise(points, grid, LEAST_NOISE * range)
 
   const accepted: Found[] = []
-  let model = new CurveModel(points.steps, axis, noise, [])
+  let model = new CurveModel(grid, noise, [])
   let reduced = model.reduce(points.values)
   const trend = model.bestTrend(reduced)
   for (let round = 0; round < MOST_STEPS; round++) {
@@ -138,22 +141,22 @@ export function detectPhaseChanges(curve: TrainingCurve, options: PhaseChangeOpt
     const shapes = accepted.map(({ shape }) => shape)
     const shape = refineStep(model, fit, best.shape, axis)
     accepted.push({ shape, pValue })
-    model = new CurveModel(points.steps, axis, noise, [...shapes, shape])
+    model = new CurveModel(grid, noise, [...shapes, shape])
     reduced = model.reduce(points.values)
   }
-  const found = settle(accepted, points, axis, noise, trend)
-  return report(curve, values, axis, points, noise, trend, found, options.values)
+  const found = settle(accepted, points, grid, noise, trend)
+  return report(curve, values, grid, points, noise, trend, found, options.values)
 }
 
 /** Each step once more, beside the others: the first was placed before the others were known. */
-function settle(found: readonly Found[], points: Points, axis: StepAxis, noise: Noise, trend: Trend): Found[] {
+function settle(found: readonly Found[], points: Points, grid: ShapeGrid, noise: Noise, trend: Trend): Found[] {
   if (found.length < 2) return [...found]
   const settled = [...found]
   settled.forEach((own, i) => {
     const others = settled.filter((_, j) => j !== i).map(({ shape }) => shape)
-    const model = new CurveModel(points.steps, axis, noise, others)
+    const model = new CurveModel(grid, noise, others)
     const fit = model.fit(model.reduce(points.values), trend)
-    settled[i] = { ...own, shape: refineStep(model, fit, own.shape, axis) }
+    settled[i] = { ...own, shape: refineStep(model, fit, own.shape, grid.axis) }
   })
   return settled
 }
@@ -175,16 +178,16 @@ function simulatedTail(statistic: number, nulls: number, draw: () => number): nu
 function report(
   { steps }: TrainingCurve,
   values: readonly number[],
-  axis: StepAxis,
+  grid: ShapeGrid,
   points: Points,
   noise: Noise,
   trend: Trend,
   found: readonly Found[],
   scale: PhaseChangeOptions['values'],
 ): PhaseChanges {
+  const { axis } = grid
   const model = new CurveModel(
-    points.steps,
-    axis,
+    grid,
     noise,
     found.map(({ shape }) => shape),
   )

@@ -1,5 +1,6 @@
 import { DiopterError } from '../errors/index.ts'
-import { findTask, parseTrainingConfig, type TrainingConfig } from '../train/index.ts'
+import { completeTrainingConfig } from '../train/complete-config.ts'
+import type { TrainingConfig } from '../train/index.ts'
 import { type ArmSpec, type Comparison, type ExperimentSpec, limitOf, quickArms } from './spec.ts'
 
 /** One arm with one seed: what is trained once and measured once. */
@@ -31,7 +32,7 @@ export interface ExperimentPlan {
 
 /**
  * Works out an experiment's runs and bars; `where` names its experiment.json in errors.
- * @throws DiopterError when an arm's training does not fit its task.
+ * @throws DiopterError when an arm's training does not fit its task; the error names the field.
  */
 export function planExperiment(spec: ExperimentSpec, quick: boolean, where: string): ExperimentPlan {
   const arms = quick ? quickArms(spec, where) : spec.arms
@@ -68,9 +69,7 @@ function trainingOf({ training }: ArmSpec, seed: number, where: string): Trainin
   if (!training) return undefined
   if ('seed' in training) throw new DiopterError(`${where}.seed: seeds are given for all arms, in 'seeds'.`)
   try {
-    const config = parseTrainingConfig({ ...training, seed })
-    findTask(config.task)
-    return config
+    return completeTrainingConfig({ ...training, seed })
   } catch (error) {
     throw new DiopterError(`${where}: ${error instanceof Error ? error.message : error}`)
   }

@@ -32,13 +32,25 @@ const settingsSchema = v.strictObject(settings)
 /** How a problem is trained: optimiser, steps, and what is logged when; as written, defaults left out. */
 export type TrainingSettings = v.InferInput<typeof settingsSchema>
 
-const configSchema = v.strictObject({
-  task: v.string(),
-  /** What the task is made of; its own schema says. */
-  config: v.optional(v.record(v.string(), v.unknown()), {}),
-  seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
-  ...settings,
-})
+const configSchema = v.pipe(
+  v.strictObject({
+    task: v.string(),
+    /** What the task is made of; its own schema says. */
+    config: v.optional(v.record(v.string(), v.unknown()), {}),
+    seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 0),
+    ...settings,
+  }),
+  v.forward(
+    v.check(
+      ({ steps, stepsPerRun }) => steps % stepsPerRun === 0,
+      (issue) => {
+        const { steps, stepsPerRun } = issue.input as { steps: number; stepsPerRun: number }
+        return `${steps} steps are no multiple of stepsPerRun, ${stepsPerRun}`
+      },
+    ),
+    ['steps'],
+  ),
+)
 
 /** A training run as plain data, defaults left out. */
 export type TrainingConfigInput = v.InferInput<typeof configSchema>

@@ -1,7 +1,7 @@
 import type { Engine, Program, TensorValue } from '../engine/index.ts'
 import { DiopterError, type WorkOptions } from '../errors/index.ts'
 import { compileTrainingStep, type Parameter, type TrainingState } from '../optim/index.ts'
-import { allocate, input, type Tensor, type TypedArray } from '../tensor/index.ts'
+import { allocate, input, type Tensor, type TypedArray, topologicalOrder } from '../tensor/index.ts'
 import { isDue, type TrainingConfig } from './config.ts'
 import type { Evaluation, Problem } from './problem.ts'
 import type { RunStore } from './run-store.ts'
@@ -179,11 +179,14 @@ export function compileEvaluation(
   )
   const traced = trace(places, Object.fromEntries(data))
   const keys = Object.keys(traced)
+  // what is measured need not depend on every parameter: an attention pattern never sees the unembedding
+  const reached = new Set(topologicalOrder(Object.values(traced)))
+  const fed = parameters.filter(({ name: one }) => reached.has(places.get(one)!))
   const program: Program = engine.compile(Object.values(traced) as Tensor[], { residency: 'inputs' })
   const fixed = Object.fromEntries(Object.entries(inputs).map(([one, value]) => [`input/${one}`, value]))
   const run = async (values: ReadonlyMap<string, Float32Array>) => {
     const feeds: Record<string, TensorValue> = { ...fixed }
-    for (const { name: one, shape } of parameters) {
+    for (const { name: one, shape } of fed) {
       feeds[`parameter/${one}`] = { dtype: 'float32', shape, data: values.get(one)! }
     }
     const results = await program.run(feeds)

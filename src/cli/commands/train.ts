@@ -7,7 +7,7 @@ import { packageVersion } from '../bundled.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { EXIT, UsageError } from '../errors.ts'
 import { readJsonFile } from '../files.ts'
-import { engineOptions, jsonOption, repeatable, wholeNumber } from '../flags.ts'
+import { jsonOption, repeatable, threadsOption, wholeNumber } from '../flags.ts'
 import { withSetting } from '../set-path.ts'
 import { bold } from '../terminal.ts'
 import { formatCount, formatDuration } from '../units.ts'
@@ -24,8 +24,6 @@ interface Flags {
   readonly json?: boolean
 }
 
-const [, threadsOption] = engineOptions
-
 export const train = defineCommand<Flags>({
   name: 'train',
   summary: 'Train a small model on a task, resumably',
@@ -37,7 +35,7 @@ export const train = defineCommand<Flags>({
     new Option('--steps <n>', 'steps to train').argParser(wholeNumber(1)),
     new Option('--resume', 'go on where a run stopped or was killed'),
     new Option('--until <step>', 'stop after this step; --resume goes on').argParser(wholeNumber(1)),
-    threadsOption!,
+    threadsOption,
     new Option('--backend <backend>', 'where steps run (default: cpu)').choices(['cpu', 'webgpu', 'cuda']),
     jsonOption,
   ],

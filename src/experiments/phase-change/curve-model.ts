@@ -1,12 +1,7 @@
+import { type Noise, whiten } from './noise-model.ts'
 import { forwardSubstitute, type NonnegativeFit, nonnegativeFit } from './nonnegative-fit.ts'
-import { placeOf, type Shape, type Step, type StepAxis, shapeValues, sharpSteps, smoothShapes } from './shapes.ts'
-
-/** First-order autoregressive noise: e[i] = correlation * e[i-1] + scale[i] * (white noise of variance 1). */
-export interface Noise {
-  readonly correlation: number
-  /** [points] */
-  readonly scale: Float64Array
-}
+import type { ShapeGrid, Shown } from './shape-grid.ts'
+import { placeOf, type Shape, type Step, shapeValues } from './shapes.ts'
 
 /** Which way a smooth curve goes: `sign` before the place `turn` of the axis, the other way after it. */
 export interface Trend {
@@ -14,8 +9,6 @@ export interface Trend {
   readonly turn: number
 }
 
-/** Points on either side that a step must leave: fewer cannot tell a level from noise. */
-const MARGIN = 4
 /** A step of which less than this share is left, once everything else is fitted, cannot be told from it. */
 const TOLD_APART = 1e-3
 
@@ -57,8 +50,7 @@ export interface Curve {
  * a fit is a non-negative one over the smooth columns, and many curves at the same steps share everything else.
  */
 export class CurveModel {
-  private readonly axis: StepAxis
-  private readonly steps: Float64Array
+  private readonly grid: ShapeGrid
   private readonly noise: Noise
   /** Orthonormal [1 + free][points]. */
   private readonly free: Float64Array[] = []
@@ -77,21 +69,20 @@ export class CurveModel {
     readonly rows: Map<number, Float64Array>
   } | null = null
 
-  constructor(steps: Float64Array, axis: StepAxis, noise: Noise, freeSteps: readonly Step[]) {
-    this.steps = steps
-    this.axis = axis
+  constructor(grid: ShapeGrid, noise: Noise, freeSteps: readonly Step[]) {
+    this.grid = grid
     this.noise = noise
     this.freeShapes = freeSteps
-    for (const values of [steps.map(() => 1), ...freeSteps.map((shape) => shapeValues(shape, steps, axis))]) {
+    for (const values of [grid.steps.map(() => 1), ...freeSteps.map((shape) => grid.show(shape).values)]) {
       const column = this.reduce(values)
       const length = Math.sqrt(dot(column, column))
       if (length > 1e-9) this.free.push(column.map((x) => x / length))
     }
-    this.smooth = smoothShapes(steps, axis).flatMap((shape) => this.unitColumn(shape) ?? [])
+    this.smooth = grid.whitened(noise).smooth.flatMap((shown) => this.unitColumn(shown) ?? [])
   }
 
   /** Values whitened and freed of the constant and the free steps. */
-  reduce(values: ArrayLike<number>): Float64Array {
+  reduce(values: Float64Array): Float64Array {
     return this.project(whiten(values, this.noise))
   }
 
@@ -128,7 +119,7 @@ export class CurveModel {
 
   /** The sharp step of the grid that would help most beside the smooth curve; null when there is room for none. */
   bestStep({ nonnegative: { active, factor }, signs, residual }: SmoothFit): Gain | null {
-    this.sharp ??= sharpSteps(this.steps, this.axis, MARGIN).flatMap((shape) => this.unitColumn(shape) ?? [])
+    this.sharp ??= this.grid.whitened(this.noise).sharp.flatMap((shown) => this.unitColumn(shown) ?? [])
     const { sharp } = this
     const cross = active.map((k) => remembered(this.cross, k, () => this.products(this.smooth[k]!, sharp)))
     let best: Gain | null = null
@@ -146,7 +137,7 @@ export class CurveModel {
 
   /** By how much one step would help beside the smooth curve. */
   gain({ nonnegative: { active, factor }, signs, residual }: SmoothFit, shape: Shape): number {
-    const step = this.unitColumn(shape)
+    const step = this.unitColumn({ shape, values: whiten(this.grid.show(shape).values, this.noise) })
     if (!step) return 0
     const overlap = Float64Array.from(active, (k) => signs[k]! * dot(step.column, this.smooth[k]!.column))
     return gainOf(dot(step.column, residual), overlap, factor)
@@ -154,7 +145,7 @@ export class CurveModel {
 
   /** The trend of the best fit; a turn must earn its keep against none. */
   bestTrend(reduced: Float64Array): Trend {
-    const { from, to } = this.axis
+    const { from, to } = this.grid.axis
     const trends = [Number.POSITIVE_INFINITY, ...TURNS.map((share) => from + share * (to - from))].flatMap((turn) =>
       ([1, -1] as const).map((sign): Trend => ({ sign, turn })),
     )
@@ -167,7 +158,7 @@ export class CurveModel {
   }
 
   /** The curve in the values' own units: smooth weights as fitted, the constant and the free steps by least squares. */
-  curve(values: ArrayLike<number>, { nonnegative, signs }: SmoothFit): Curve {
+  curve(values: Float64Array, { nonnegative, signs }: SmoothFit): Curve {
     const parts = nonnegative.active.map((j) => {
       const { shape, length } = this.smooth[j]!
       return { shape, weight: (signs[j]! * nonnegative.weights[j]!) / length }
@@ -175,16 +166,13 @@ export class CurveModel {
     const smooth = (steps: ArrayLike<number>) =>
       parts.reduce(
         (sum, { shape, weight }) => {
-          const shown = shapeValues(shape, steps, this.axis)
+          const shown = shapeValues(shape, steps, this.grid.axis)
           return sum.map((x, i) => x + weight * shown[i]!)
         },
         Float64Array.from(steps, () => 0),
       )
-    const rest = smooth(this.steps).map((x, i) => values[i]! - x)
-    const columns = [
-      this.steps.map(() => 1),
-      ...this.freeShapes.map((shape) => shapeValues(shape, this.steps, this.axis)),
-    ]
+    const rest = smooth(this.grid.steps).map((x, i) => values[i]! - x)
+    const columns = [this.grid.steps.map(() => 1), ...this.freeShapes.map((shape) => this.grid.show(shape).values)]
     const [constant, ...sizes] = leastSquares(
       columns.map((column) => whiten(column, this.noise)),
       whiten(rest, this.noise),
@@ -192,7 +180,7 @@ export class CurveModel {
     const at = (steps: ArrayLike<number>) =>
       this.freeShapes.reduce(
         (sum, shape, k) => {
-          const shown = shapeValues(shape, steps, this.axis)
+          const shown = shapeValues(shape, steps, this.grid.axis)
           return sum.map((x, i) => x + sizes[k]! * shown[i]!)
         },
         smooth(steps).map((x) => x + constant!),
@@ -204,7 +192,7 @@ export class CurveModel {
   private under(trend: Trend): { readonly signs: Float64Array; readonly rows: Map<number, Float64Array> } {
     if (this.signed?.trend === trend) return this.signed
     const signs = Float64Array.from(this.smooth, ({ shape }) =>
-      placeOf(shape, this.axis) < trend.turn ? trend.sign : -trend.sign,
+      placeOf(shape, this.grid.axis) < trend.turn ? trend.sign : -trend.sign,
     )
     this.signed = { trend, signs, rows: new Map() }
     return this.signed
@@ -214,10 +202,9 @@ export class CurveModel {
     return Float64Array.from(others, (other) => dot(column, other.column))
   }
 
-  private unitColumn<Of extends Shape>(shape: Of): Column<Of> | null {
-    const whole = whiten(shapeValues(shape, this.steps, this.axis), this.noise)
-    const size = Math.sqrt(dot(whole, whole))
-    const column = this.project(whole)
+  private unitColumn<Of extends Shape>({ shape, values }: Shown<Of>): Column<Of> | null {
+    const size = Math.sqrt(dot(values, values))
+    const column = this.project(values.slice())
     const length = Math.sqrt(dot(column, column))
     if (!(length > 1e-6 * size)) return null
     return { shape, column: column.map((x) => x / length), length }
@@ -233,15 +220,6 @@ function gainOf(along: number, overlap: Float64Array, factor: Float64Array): num
 
 /** Places of a turn that are tried, as shares of the axis. */
 const TURNS = Array.from({ length: 13 }, (_, i) => (i + 1) / 14)
-
-/** Values of which the noise is white with variance 1. */
-function whiten(values: ArrayLike<number>, { correlation, scale }: Noise): Float64Array {
-  return Float64Array.from(values, (value, i) =>
-    i === 0
-      ? (value * Math.sqrt(1 - correlation ** 2)) / scale[0]!
-      : (value - correlation * values[i - 1]!) / scale[i]!,
-  )
-}
 
 export function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0

@@ -59,10 +59,16 @@ export function stepAxis(steps: ArrayLike<number>, scale: StepScale): StepAxis {
 
 /** A shape's values at steps. */
 export function shapeValues(shape: Shape, steps: ArrayLike<number>, axis: StepAxis): Float64Array {
-  if (shape.kind === 'relaxation') return Float64Array.from(steps, (step) => -Math.expm1(-step / shape.centre))
+  const values = new Float64Array(steps.length)
+  const { centre } = shape
+  if (shape.kind === 'relaxation') {
+    for (let i = 0; i < values.length; i++) values[i] = -Math.expm1(-steps[i]! / centre)
+    return values
+  }
   const slope = LOGISTIC_SPAN / shape.width
   // place(0) on a log axis is -infinity, where the step has not begun.
-  return Float64Array.from(steps, (step) => 1 / (1 + Math.exp(-slope * (axis.place(step) - shape.centre))))
+  for (let i = 0; i < values.length; i++) values[i] = 1 / (1 + Math.exp(-slope * (axis.place(steps[i]!) - centre)))
+  return values
 }
 
 /** Where most of a shape happens, on the axis. */

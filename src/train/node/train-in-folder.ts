@@ -80,7 +80,7 @@ export async function trainInFolder(
 }
 
 /** The problem of a complete config whose task is in the table. */
-async function createProblem({ task, config, seed }: TrainingConfig): Promise<Problem> {
+export async function createProblem({ task, config, seed }: TrainingConfig): Promise<Problem> {
   return findTask(task).create(config, seed, fileResources)
 }
 

@@ -1,7 +1,9 @@
 import type { Points } from './averaged-points.ts'
-import { CurveModel, type Noise } from './curve-model.ts'
+import { CurveModel } from './curve-model.ts'
+import type { Noise } from './noise-model.ts'
 import { refineStep } from './refine-step.ts'
-import type { Step, StepAxis } from './shapes.ts'
+import type { ShapeGrid } from './shape-grid.ts'
+import type { Step } from './shapes.ts'
 
 /** Steps that may be taken out of the values before their noise is measured. */
 const MOST_STEPS = 6
@@ -13,12 +15,12 @@ const MOST_CORRELATED = 0.95
  * The noise around a curve, measured where neither smooth curve nor sharp steps reach: as many steps are taken out as the
  * Bayesian information criterion allows. `least` is the smallest innovation that is believed.
  */
-export function estimateNoise(points: Points, axis: StepAxis, least: number): Noise {
+export function estimateNoise(points: Points, grid: ShapeGrid, least: number): Noise {
   const scale = new Float64Array(points.steps.length).fill(1)
   let correlation = 0
   // The steps that are taken out depend on how correlated the noise is taken to be.
-  for (let pass = 0; pass < PASSES; pass++) correlation = correlationOf(leftOver(points, axis, { correlation, scale }))
-  return { correlation, scale: localScale(leftOver(points, axis, { correlation, scale }), least) }
+  for (let pass = 0; pass < PASSES; pass++) correlation = correlationOf(leftOver(points, grid, { correlation, scale }))
+  return { correlation, scale: localScale(leftOver(points, grid, { correlation, scale }), least) }
 }
 
 /** What an over-rich fit leaves, whitened, with the number of its parameters. */
@@ -29,20 +31,20 @@ interface LeftOver {
   readonly parameters: number
 }
 
-function leftOver(points: Points, axis: StepAxis, noise: Noise): LeftOver {
+function leftOver(points: Points, grid: ShapeGrid, noise: Noise): LeftOver {
   const shapes: Step[] = []
   const count = points.steps.length
-  let model = new CurveModel(points.steps, axis, noise, shapes)
+  let model = new CurveModel(grid, noise, shapes)
   const trend = model.bestTrend(model.reduce(points.values))
   let fit = model.fit(model.reduce(points.values), trend)
   while (shapes.length < MOST_STEPS) {
     const best = model.bestStep(fit)
     if (!best) break
-    const shape = refineStep(model, fit, best.shape, axis)
+    const shape = refineStep(model, fit, best.shape, grid.axis)
     const gain = model.gain(fit, shape)
     if (count * Math.log(fit.rss / Math.max(fit.rss - gain, 1e-300)) < 3 * Math.log(count)) break
     shapes.push(shape)
-    model = new CurveModel(points.steps, axis, noise, shapes)
+    model = new CurveModel(grid, noise, shapes)
     fit = model.fit(model.reduce(points.values), trend)
   }
   const curve = model.curve(points.values, fit).at(points.steps)
