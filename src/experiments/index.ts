@@ -1,4 +1,15 @@
+import { DiopterError, nearMatches } from '../errors/index.ts'
 import type { Experiment } from './experiment.ts'
 
 /** Every reproduction: a new one is a folder here, a line in this table and its experiments/<name>/experiment.json. */
 export const experiments: readonly Experiment[] = []
+
+/** The experiment of that name. Throws with the names that exist. */
+export function findExperiment(name: string): Experiment {
+  const found = experiments.find((experiment) => experiment.name === name)
+  if (found) return found
+  const names = experiments.map((experiment) => experiment.name)
+  throw new DiopterError(
+    `There is no experiment '${name}'. Near: ${nearMatches(name, names, 2).join(', ')}. All: ${names.join(', ')}.`,
+  )
+}

@@ -72,6 +72,14 @@ export function parseWith<T>(schema: v.GenericSchema<unknown, T>, value: unknown
   throw new DiopterError(`The ${what}${path ? `'s field ${path}` : ''} does not fit: ${issue.message}.`)
 }
 
+/** The fields in which a run's config and one that is asked for differ: `steps (was 10, now 20)`. */
+export function configDifferences(saved: TrainingConfig, asked: TrainingConfig): string[] {
+  const keys = [...new Set([...Object.keys(saved), ...Object.keys(asked)])] as (keyof TrainingConfig)[]
+  return keys
+    .filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(asked[key]))
+    .map((key) => `${key} (was ${JSON.stringify(saved[key])}, now ${JSON.stringify(asked[key])})`)
+}
+
 /** Whether something that follows `cadence` happens after step `step`, when steps come in groups of `stepsPerRun`. */
 export function isDue(cadence: Cadence, step: number, stepsPerRun: number): boolean {
   // A group does what any of its steps asks for.

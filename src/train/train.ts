@@ -1,20 +1,23 @@
-import type { Engine, Program, TensorValue } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { DiopterError, type WorkOptions } from '../errors/index.ts'
-import { compileTrainingStep, type Parameter, type TrainingState } from '../optim/index.ts'
-import { allocate, input, type Tensor, type TypedArray, topologicalOrder } from '../tensor/index.ts'
-import { isDue, type TrainingConfig } from './config.ts'
-import type { Evaluation, Problem } from './problem.ts'
+import { compileTrainingStep, type StepMeasures, type TrainingState } from '../optim/index.ts'
+import { type BatchSource, batchesOfRun } from './batches.ts'
+import { configDifferences, isDue, type TrainingConfig } from './config.ts'
+import { compileEvaluations } from './evaluate.ts'
+import type { Problem } from './problem.ts'
 import type { RunStore } from './run-store.ts'
 
 /** How a training runs, apart from what it computes. */
 export interface TrainOptions extends WorkOptions {
   readonly store: RunStore
-  /** Stops after this step, as if the run were interrupted there; the config's `steps` unless given. */
+  /** Stops after this step (at the end of its compiled run), as if interrupted there; the config's `steps` unless given. */
   readonly until?: number | undefined
   /** Seconds between checkpoints; 60 unless given. */
   readonly checkpointSeconds?: number | undefined
   /** Hears of checkpoints that were passed over because they are broken. */
   readonly warn?: ((message: string) => void) | undefined
+  /** Where batches come from; made by the problem when they are needed, unless given. */
+  readonly batches?: BatchSource | undefined
 }
 
 /** Where a training stands when it returns. */
@@ -26,10 +29,13 @@ export interface TrainResult {
   readonly seconds: number
 }
 
+/** How long the event loop may wait for a turn. */
+const TURN_MS = 50
+
 /**
  * Trains a problem as `config` says, going on from the store's newest checkpoint. A run that is killed and started again
  * writes the same bytes as one that was not. An abort saves a checkpoint and returns with `complete: false`.
- * Throws when the store's checkpoint is of another config, or the loss is not a number (the last checkpoint is kept).
+ * Throws when the store's checkpoint is of another config, or training diverges: no checkpoint is made of that.
  */
 export async function train(
   engine: Engine,
@@ -38,71 +44,78 @@ export async function train(
   options: TrainOptions,
 ): Promise<TrainResult> {
   const { store, signal, onProgress, until = config.steps, checkpointSeconds = 60 } = options
-  const { stepsPerRun, accumulate } = config
-  const lastStep = Math.min(until, config.steps)
-  const step = compileTrainingStep(engine, { ...config, ...problem, lastStep: config.steps })
+  const { stepsPerRun, accumulate, steps } = config
+  const { batches = (after: number) => batchesOfRun(problem, after, config) } = options
+  const lastStep = Math.min(until, steps)
+  const step = compileTrainingStep(engine, { ...config, ...problem, lastStep: steps })
   const evaluate = compileEvaluations(engine, problem)
   try {
     const resumed = await store.latest(options.warn ?? (() => undefined))
     if (resumed) requireSameConfig(resumed.config, config)
     let state = resumed?.state ?? step.start(problem.initial())
     let logBytes = resumed?.logBytes ?? 0
-    const secondsBefore = resumed?.seconds ?? 0
-    const stepsBefore = state.step
+    let savedStep = resumed?.state.step
+    const [secondsBefore, stepsBefore] = [resumed?.seconds ?? 0, state.step]
     await store.truncateLog(logBytes)
     const started = performance.now()
-    const seconds = () => secondsBefore + (performance.now() - started) / 1000
-    let savedAt = performance.now()
+    const stretch = () => (performance.now() - started) / 1000
+    const seconds = () => secondsBefore + stretch()
+    let [savedAt, turnedAt] = [started, started]
 
     const observe = async () => {
-      if (isDue(config.evaluate, state.step, stepsPerRun) || state.step >= config.steps) {
+      if (isDue(config.evaluate, state.step, stepsPerRun) || state.step >= steps) {
         const values = await evaluate(state)
         if (Object.keys(values).length > 0) logBytes = await store.log({ step: state.step, values })
       }
       if (isDue(config.snapshots, state.step, stepsPerRun)) await store.snapshot(state.step, state.parameters)
     }
     const save = async () => {
-      await store.save({ state, config, logBytes, seconds: seconds() })
+      if (state.step !== savedStep) {
+        requireFinite(state, savedStep)
+        await store.save({ state, config, logBytes, seconds: seconds() })
+        savedStep = state.step
+      }
       savedAt = performance.now()
     }
 
     if (!resumed) await observe()
     while (state.step < lastStep && !signal?.aborted) {
-      const { state: next, measures } = await step.run(state, batchesFor(problem, state.step, stepsPerRun, accumulate))
-      const last = measures.at(-1)!
-      if (!Number.isFinite(last.loss)) {
-        throw new DiopterError(
-          `The loss at step ${last.step} is ${last.loss}: training diverged. Lower the learning rate, or clip gradients; the last checkpoint is of step ${savedStep(resumed?.state.step)}.`,
-        )
-      }
-      state = next
-      for (const { step: number, loss, gradientNorm, metrics } of measures) {
-        if (number % config.logEvery !== 0) continue
+      const { state: next, measures } = await step.run(state, await batches(state.step))
+      const lost = measures.findIndex(
+        ({ loss, gradientNorm }) => !Number.isFinite(loss) || !Number.isFinite(gradientNorm),
+      )
+      for (const measure of lost < 0 ? measures : measures.slice(0, lost + 1)) {
+        const { step: number, loss, gradientNorm, metrics } = measure
+        // the step that was lost is logged whatever the cadence, so that a curve shows where
+        if (number % config.logEvery !== 0 && measure !== measures[lost]) continue
         logBytes = await store.log({ step: number, values: { loss, gradientNorm, ...metrics } })
       }
+      if (lost >= 0) throw diverged(measures[lost]!, savedStep)
+      state = next
       await observe()
-      const rate = (state.step - stepsBefore) / ((performance.now() - started) / 1000)
+      const rate = (state.step - stepsBefore) / stretch()
       onProgress?.({
         phase: 'training',
         done: state.step,
         total: lastStep,
         unit: 'steps',
         etaSeconds: (lastStep - state.step) / rate,
-        detail: `loss ${last.loss.toPrecision(4)}, ${Math.round(rate * accumulate * problem.tokensPerBatch)} tokens/s`,
+        detail: `loss ${measures.at(-1)!.loss.toPrecision(4)}, ${Math.round(rate * accumulate * problem.tokensPerBatch)} tokens/s`,
       })
       if ((performance.now() - savedAt) / 1000 >= checkpointSeconds) await save()
-      // Runs block the event loop: without a turn of it, neither signals nor timers would ever be heard.
-      await new Promise((resolve) => setTimeout(resolve, 0))
+      // Runs may block the event loop: without a turn of it, neither signals nor timers would ever be heard.
+      if (performance.now() - turnedAt >= TURN_MS) {
+        await new Promise((resolve) => setTimeout(resolve, 0))
+        turnedAt = performance.now()
+      }
     }
     await save()
-    return { state, complete: state.step >= config.steps, seconds: seconds() }
+    return { state, complete: state.step >= steps, seconds: seconds() }
   } finally {
     step.release()
     evaluate.release()
   }
 }
-
-const savedStep = (step: number | undefined) => step ?? 'none yet'
 
 function requireSameConfig(saved: TrainingConfig, asked: TrainingConfig): void {
   const differences = configDifferences(saved, asked)
@@ -112,90 +125,21 @@ function requireSameConfig(saved: TrainingConfig, asked: TrainingConfig): void {
   )
 }
 
-/** The fields in which a run's config and one that is asked for differ: `steps (was 10, now 20)`. */
-export function configDifferences(saved: TrainingConfig, asked: TrainingConfig): string[] {
-  const keys = [...new Set([...Object.keys(saved), ...Object.keys(asked)])] as (keyof TrainingConfig)[]
-  return keys
-    .filter((key) => JSON.stringify(saved[key]) !== JSON.stringify(asked[key]))
-    .map((key) => `${key} (was ${JSON.stringify(saved[key])}, now ${JSON.stringify(asked[key])})`)
+/** A step whose gradient was finite may still have left the numbers: its state must not replace a good checkpoint. */
+function requireFinite({ step, parameters }: TrainingState, savedStep: number | undefined): void {
+  for (const [name, values] of parameters) {
+    if (values.every(Number.isFinite)) continue
+    throw new DiopterError(`After step ${step} the parameter ${name} is not finite: ${advice(savedStep)}`)
+  }
 }
 
-/** The arrays [stepsPerRun, accumulate, ...] of a run that starts after `step` steps. */
-function batchesFor(
-  problem: Problem,
-  step: number,
-  stepsPerRun: number,
-  accumulate: number,
-): Readonly<Record<string, TypedArray>> {
-  const count = stepsPerRun * accumulate
-  const parts = Array.from({ length: count }, (_, i) => problem.microBatch(step * accumulate + i))
-  if (count === 1) return parts[0]!
-  return Object.fromEntries(
-    Object.keys(problem.batch).map((name) => {
-      const { dtype } = problem.batch[name]!
-      const size = parts[0]![name]!.length
-      const all = allocate(dtype, count * size)
-      // one dtype throughout, which the union of array types cannot say
-      parts.forEach((part, i) => {
-        all.set(part[name] as never, i * size)
-      })
-      return [name, all]
-    }),
+function diverged({ step, loss, gradientNorm }: StepMeasures, savedStep: number | undefined): DiopterError {
+  return new DiopterError(
+    `At step ${step} the loss is ${loss} and the gradient's norm ${gradientNorm}: ${advice(savedStep)}`,
   )
 }
 
-interface Evaluator {
-  (state: TrainingState): Promise<Record<string, number | number[]>>
-  release(): void
-}
-
-/** Compiles every evaluation to a program; the result runs them all on a state. */
-function compileEvaluations(engine: Engine, { parameters, evaluations }: Problem): Evaluator {
-  const programs = evaluations.map((evaluation) => compileEvaluation(engine, parameters, evaluation))
-  const evaluate = async (state: TrainingState) => {
-    const values: Record<string, number | number[]> = {}
-    for (const run of programs) Object.assign(values, await run(state.parameters))
-    return values
-  }
-  return Object.assign(evaluate, {
-    release: () => {
-      for (const program of programs) program.release()
-    },
-  })
-}
-
-/** Compiles one evaluation; the result measures it for given parameters. */
-export function compileEvaluation(
-  engine: Engine,
-  parameters: readonly Parameter[],
-  { name, inputs, trace }: Evaluation,
-): {
-  (values: ReadonlyMap<string, Float32Array>): Promise<Record<string, number | number[]>>
-  release(): void
-} {
-  const places = new Map(parameters.map(({ name: one, shape }) => [one, input(`parameter/${one}`, shape)]))
-  const data = Object.entries(inputs).map(
-    ([one, { dtype, shape }]) => [one, input(`input/${one}`, shape, dtype)] as const,
-  )
-  const traced = trace(places, Object.fromEntries(data))
-  const keys = Object.keys(traced)
-  // what is measured need not depend on every parameter: an attention pattern never sees the unembedding
-  const reached = new Set(topologicalOrder(Object.values(traced)))
-  const fed = parameters.filter(({ name: one }) => reached.has(places.get(one)!))
-  const program: Program = engine.compile(Object.values(traced) as Tensor[], { residency: 'inputs' })
-  const fixed = Object.fromEntries(Object.entries(inputs).map(([one, value]) => [`input/${one}`, value]))
-  const run = async (values: ReadonlyMap<string, Float32Array>) => {
-    const feeds: Record<string, TensorValue> = { ...fixed }
-    for (const { name: one, shape } of fed) {
-      feeds[`parameter/${one}`] = { dtype: 'float32', shape, data: values.get(one)! }
-    }
-    const results = await program.run(feeds)
-    return Object.fromEntries(
-      keys.map((key, i) => {
-        const numbers = [...results[i]!.data].map(Number)
-        return [`${name}/${key}`, results[i]!.shape.length === 0 ? numbers[0]! : numbers]
-      }),
-    )
-  }
-  return Object.assign(run, { release: () => program.release() })
-}
+const advice = (savedStep: number | undefined) =>
+  `training diverged. Lower the learning rate, or clip gradients. The last checkpoint ${
+    savedStep === undefined ? 'was not yet made' : `is of step ${savedStep}, before that`
+  }.`

@@ -19,6 +19,13 @@ export interface Series {
   readonly high?: readonly Value[]
 }
 
+/** A stretch of x that is shaded and named: a phase, the interval of a change. */
+export interface Span {
+  readonly name: string
+  readonly from: number
+  readonly to: number
+}
+
 /** Props of the view `curves`. */
 export interface CurvesProps {
   readonly title: string
@@ -29,6 +36,8 @@ export interface CurvesProps {
   /** `linear` unless said; values that are not positive are left out of a `log` axis, and counted below the picture. */
   readonly xScale?: 'linear' | 'log'
   readonly yScale?: 'linear' | 'log'
+  /** Drawn behind the lines, as far as they lie on the x axis. */
+  readonly spans?: readonly Span[]
 }
 
 const PLOT_WIDTH = 560
@@ -50,6 +59,7 @@ function svg(props: CurvesProps): string {
   const toY = (value: number) => round(top + (1 - y.position(value)) * PLOT_HEIGHT)
   const faint = { stroke: 'currentColor', 'stroke-opacity': 0.15 }
   const body: Markup[] = [
+    ...drawnSpans(props.spans ?? [], x, toX, top),
     legend.markup,
     label(0, top - 9, visibleText(props.yLabel), { 'fill-opacity': 0.7 }),
     ...yTicks.flatMap((tick) => [
@@ -78,6 +88,21 @@ function svg(props: CurvesProps): string {
 }
 
 type Place = (value: number) => number
+
+function drawnSpans(spans: readonly Span[], x: Axis, toX: Place, top: number): Markup[] {
+  const [low, high] = x.domain
+  return spans.flatMap(({ name, from, to }, index) => {
+    if (!(to > low && from < high)) return []
+    const [left, right] = [toX(Math.max(low, from)), toX(Math.min(high, to))]
+    const opacity = index % 2 === 0 ? 0.06 : 0.12
+    const area = { x: left, y: top, width: round(right - left), height: PLOT_HEIGHT }
+    const hover = element('title', {}, `${visibleText(name)}: ${exactValue(from)} to ${exactValue(to)}`)
+    return [
+      element('rect', { ...area, fill: 'currentColor', 'fill-opacity': opacity }, hover),
+      label(left + 4, top + 14, fitText(visibleText(name), right - left - 6), { 'fill-opacity': 0.7 }),
+    ]
+  })
+}
 
 function drawnSeries(
   props: CurvesProps,
@@ -212,6 +237,9 @@ function text(props: CurvesProps, options: TextOptions): string[] {
     `${' '.repeat(left + 1)}${from}${pad(to, Math.max(to.length + 1, plotWidth - from.length), 'right')}`,
     ...noteLines(props.xLabel + (props.xScale === 'log' ? ' (logarithmic)' : ''), options),
     ...props.series.map((series, index) => legendText(series, index, options)),
+    ...(props.spans ?? []).flatMap(({ name, from, to }) =>
+      noteLines(`${name}: ${formatNumber(from)} to ${formatNumber(to)}`, options),
+    ),
     ...(note ? noteLines(note, options) : []),
   ]
 }

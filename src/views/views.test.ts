@@ -200,6 +200,25 @@ describe('values', () => {
       '2 points are not drawn',
     )
   })
+
+  it('shades named stretches of x as far as they lie on the axis', () => {
+    const props = {
+      title: 't',
+      series: [{ name: 's', x: [1, 10, 100], y: [1, 2, 3] }],
+      xLabel: 'x',
+      yLabel: 'y',
+      xScale: 'log',
+      spans: [
+        { name: 'memorising', from: 0, to: 10 },
+        { name: 'later', from: 200, to: 300 },
+      ],
+    } as const
+    const svg = renderSvg('curves', props)
+    // from the left edge of the plot to its middle, 280 of 560 pixels
+    expect(svg).toMatch(/<rect [^>]*width="280"[^>]*><title>memorising: 0 to 10<\/title>/)
+    expect(svg).not.toContain('later')
+    expect(renderText('curves', props, { color: 'none', width: 80, unicode: false })).toContain('memorising: 0 to 10')
+  })
 })
 
 describe('refusals', () => {

@@ -80,10 +80,11 @@ type Config = Record<string, unknown>
 
 /** The config that a task's name or a file asks for; the record of another run gives its threads, too. */
 async function configOf(given: string, flags: Flags): Promise<{ config: Config; threads?: number | undefined }> {
-  if (!given.endsWith('.json')) return { config: changed({ task: given }, flags) }
+  const { withTaskSettings } = await import('../../train/index.ts')
+  if (!given.endsWith('.json')) return { config: changed(withTaskSettings({ task: given }), flags) }
   const value = (await readJsonFile(given)) as Config | null
   if (typeof value !== 'object' || value === null) throw new UsageError(`${given} holds no training config.`)
-  if ('task' in value || typeof value.config !== 'object') return { config: changed(value, flags) }
+  if ('task' in value || typeof value.config !== 'object') return { config: changed(withTaskSettings(value), flags) }
   const { parseTrainingRecord } = await import('../../train/node/training-record.ts')
   const { config, threads } = parseTrainingRecord(JSON.stringify(value), given)
   return { config: changed(config, flags), threads }

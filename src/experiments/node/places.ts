@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
-import { join, sep } from 'node:path'
-import { DiopterError } from '../../errors/index.ts'
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, sep } from 'node:path'
+import { DiopterError, nearMatches } from '../../errors/index.ts'
+import { type ExperimentResults, readResults } from '../report.ts'
 import { type ExperimentSpec, parseExperiment } from '../spec.ts'
 
 /** Where an experiment's files lie. */
@@ -52,9 +53,15 @@ export function runFolder({ runs }: ExperimentPlaces, arm: string, seed: number)
   return join(runs, `${arm}-${seed}`)
 }
 
-/** Reads and checks an experiment.json. Throws when there is none, or it does not fit. */
+/** Reads and checks an experiment.json. Throws when there is none (with the experiments that exist), or it does not fit. */
 export function readExperiment({ spec }: Pick<ExperimentPlaces, 'spec'>): ExperimentSpec {
-  if (!existsSync(spec)) throw new DiopterError(`There is no ${spec}: the experiment's arms and bars are missing.`)
+  if (!existsSync(spec)) {
+    const [name, all] = [basename(dirname(spec)), dirname(dirname(spec))]
+    const names = existsSync(all) ? readdirSync(all).filter((one) => existsSync(join(all, one, basename(spec)))) : []
+    throw new DiopterError(
+      `There is no experiment '${name}' (${spec}). Near: ${nearMatches(name, names, 2).join(', ')}. All: ${names.join(', ')}.`,
+    )
+  }
   let value: unknown
   try {
     value = JSON.parse(readFileSync(spec, 'utf8'))
@@ -62,4 +69,10 @@ export function readExperiment({ spec }: Pick<ExperimentPlaces, 'spec'>): Experi
     throw new DiopterError(`${spec} is not JSON: ${(error as Error).message}.`)
   }
   return parseExperiment(value, spec)
+}
+
+/** The results that were written last; undefined when none were. Throws when the file is damaged. */
+export function readWrittenResults({ results }: ExperimentPlaces): ExperimentResults | undefined {
+  const path = join(results, 'results.json')
+  return existsSync(path) ? readResults(readFileSync(path, 'utf8'), path) : undefined
 }

@@ -4,10 +4,10 @@ import { DiopterError, type WorkOptions } from '../../errors/index.ts'
 import { configDifferences, parseLog, type TrainingConfig } from '../../train/index.ts'
 import { writeError } from '../../train/node/atomic-write.ts'
 import { folderStore, readSnapshot, snapshotSteps } from '../../train/node/folder-store.ts'
+import { whileLocked } from '../../train/node/lock.ts'
 import { createProblem, trainInFolder } from '../../train/node/train-in-folder.ts'
 import { readTrainingRecord } from '../../train/node/training-record.ts'
 import type { TrainedRun } from '../experiment.ts'
-import { whileLocked } from './lock.ts'
 
 /** How a run is trained, apart from what it computes. */
 export interface RunTrainingOptions extends WorkOptions {

@@ -73,10 +73,12 @@ export class CurveModel {
     this.grid = grid
     this.noise = noise
     this.freeShapes = freeSteps
-    for (const values of [grid.steps.map(() => 1), ...freeSteps.map((shape) => grid.show(shape).values)]) {
-      const column = this.reduce(values)
+    for (const values of [grid.steps.map(() => 1), ...freeSteps.flatMap((shape) => this.family(shape))]) {
+      const before = whiten(values, noise)
+      const size = Math.sqrt(dot(before, before))
+      const column = this.project(before)
       const length = Math.sqrt(dot(column, column))
-      if (length > 1e-9) this.free.push(column.map((x) => x / length))
+      if (length > 1e-6 * size) this.free.push(column.map((x) => x / length))
     }
     this.smooth = grid.whitened(noise).smooth.flatMap((shown) => this.unitColumn(shown) ?? [])
   }
@@ -198,8 +200,18 @@ export class CurveModel {
     return this.signed
   }
 
+  /** A free step, and how it changes when it is moved or stretched: its place and width are known no better than that. */
+  private family(step: Step): Float64Array[] {
+    const { values } = this.grid.show(step)
+    const moved = this.grid.show({ ...step, centre: step.centre + step.width / 20 }).values
+    const stretched = this.grid.show({ ...step, width: step.width * 1.1 }).values
+    return [values, moved.map((x, i) => x - values[i]!), stretched.map((x, i) => x - values[i]!)]
+  }
+
   private products({ column }: Column, others: readonly Column[]): Float64Array {
-    return Float64Array.from(others, (other) => dot(column, other.column))
+    const all = new Float64Array(others.length)
+    for (let j = 0; j < all.length; j++) all[j] = dot(column, others[j]!.column)
+    return all
   }
 
   private unitColumn<Of extends Shape>({ shape, values }: Shown<Of>): Column<Of> | null {
@@ -207,7 +219,8 @@ export class CurveModel {
     const column = this.project(values.slice())
     const length = Math.sqrt(dot(column, column))
     if (!(length > 1e-6 * size)) return null
-    return { shape, column: column.map((x) => x / length), length }
+    for (let i = 0; i < column.length; i++) column[i]! /= length
+    return { shape, column, length }
   }
 }
 

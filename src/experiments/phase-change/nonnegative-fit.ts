@@ -21,7 +21,7 @@ export function nonnegativeFit(gram: GramRow, target: Float64Array): Nonnegative
   const columns = target.length
   const weights = new Float64Array(columns)
   const barred = new Uint8Array(columns)
-  const tolerance = 1e-9 * Math.max(1e-300, ...target.map(Math.abs))
+  const tolerance = 1e-9 * target.reduce((most, x) => Math.max(most, Math.abs(x)), 1e-300)
   let active: number[] = []
   let factor = new Float64Array(0)
   for (let round = 0; round < 4 * columns; round++) {

@@ -3,6 +3,7 @@ import { shareCommonSubexpressions } from './common-subexpressions.ts'
 import { foldConstants } from './fold-constants.ts'
 import { padProducts } from './pad-products.ts'
 import { pickColumns } from './pick-columns.ts'
+import { shareRows } from './share-rows.ts'
 import { sinkSlices } from './sink-slices.ts'
 
 /** All passes in order; dead code needs none, because only what the outputs reach is ever visited. Same outputs, in order. */
@@ -11,9 +12,9 @@ export function optimise(outputs: readonly Tensor[]): Tensor[] {
 }
 
 /**
- * The passes that leave out what nobody reads. Run them also before differentiating: the gradient of a narrowed graph
+ * The passes that leave out what nobody reads, or what is computed elsewhere already. Run them also before differentiating: the gradient of a narrowed graph
  * never leaves the parts that matter.
  */
 export function narrow(outputs: readonly Tensor[]): Tensor[] {
-  return pickColumns(sinkSlices(outputs))
+  return pickColumns(shareRows(sinkSlices(outputs)))
 }

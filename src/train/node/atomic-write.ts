@@ -1,5 +1,5 @@
-import { open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { DiopterError } from '../../errors/index.ts'
 
 /**
@@ -24,6 +24,21 @@ export async function writeAtomically(path: string, bytes: Uint8Array | string):
   }
 }
 
+/** Makes a folder where there is none. @throws DiopterError that says why it cannot be made. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    throw writeError(path, error)
+  }
+}
+
+/** Removes what killed processes were writing into a folder. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [])
+  for (const name of names) if (/\.\d+\.tmp$/.test(name)) await rm(join(folder, name), { force: true })
+}
+
 /** The rename itself survives a power cut only when the folder is flushed, which some systems refuse. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
@@ -44,6 +59,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   ENOENT: 'the folder does not exist',
   ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'it is a file, not a folder',
 }
 
 /** What went wrong on writing `path`, as a sentence. */

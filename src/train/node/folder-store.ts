@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { appendFile, open, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiopterError } from '../../errors/index.ts'
 import { readSafetensors } from '../../hub/safetensors-read.ts'
@@ -8,19 +8,19 @@ import type { Parameter } from '../../optim/index.ts'
 import { parseTrainingConfig } from '../config.ts'
 import { logLine, parseLog } from '../log.ts'
 import type { RunStore, TrainingCheckpoint } from '../run-store.ts'
-import { writeAtomically, writeError } from './atomic-write.ts'
+import { makeFolder, writeAtomically, writeError } from './atomic-write.ts'
 
 /** How many checkpoints stay: the newest, and the one before in case that is broken. */
 const KEPT = 2
-const LOG = 'log.jsonl'
 
 /**
  * A training run's folder: `log.jsonl`, `checkpoints/step-*.safetensors` (parameters, moments and, as metadata, the rest)
- * and `snapshots/step-*.safetensors`. Checkpoints appear whole or not at all, and carry a checksum.
- * Throws when the folder cannot be made.
+ * and `snapshots/step-*.safetensors`. Checkpoints appear whole or not at all, and carry a checksum. All bytes are functions
+ * of the config, but for the `seconds` in a checkpoint's metadata. Throws when the folder cannot be made.
  */
 export async function folderStore(folder: string, parameters: readonly Parameter[]): Promise<RunStore> {
-  const [checkpoints, snapshots, log] = [join(folder, 'checkpoints'), join(folder, 'snapshots'), join(folder, LOG)]
+  const [checkpoints, snapshots] = [join(folder, 'checkpoints'), join(folder, 'snapshots')]
+  const log = join(folder, 'log.jsonl')
   await makeFolder(checkpoints)
   let logLength = 0
   const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
@@ -35,7 +35,7 @@ export async function folderStore(folder: string, parameters: readonly Parameter
     async latest(warn) {
       for (const file of (await stepFiles(checkpoints)).toReversed()) {
         try {
-          return await readCheckpoint(join(checkpoints, file))
+          return await readCheckpoint(checkpoints, file)
         } catch (error) {
           warn(`${error instanceof Error ? error.message : error} The checkpoint before it is used, if there is one.`)
         }
@@ -50,6 +50,7 @@ export async function folderStore(folder: string, parameters: readonly Parameter
         ...{ seconds: String(seconds), sha256: checksum(tensors) },
       }
       await makeFolder(checkpoints)
+      await flush(log)
       await writeAtomically(join(checkpoints, stepFile(state.step)), writeSafetensors(tensors, metadata))
       for (const file of (await stepFiles(checkpoints)).slice(0, -KEPT)) await rm(join(checkpoints, file))
     },
@@ -61,13 +62,21 @@ export async function folderStore(folder: string, parameters: readonly Parameter
       } catch (error) {
         throw writeError(log, error)
       }
-      logLength += line.length
+      logLength += Buffer.byteLength(line)
       return logLength
     },
 
     async truncateLog(bytes) {
-      await appendFile(log, '')
-      await truncate(log, bytes)
+      try {
+        await appendFile(log, '')
+        if (!(await endsLine(log, bytes)))
+          throw new DiopterError(
+            `${log} is not the log that the checkpoint was made with: no line of it ends after ${bytes} bytes. Put it back, or train in another folder.`,
+          )
+        await truncate(log, bytes)
+      } catch (error) {
+        throw error instanceof DiopterError ? error : writeError(log, error)
+      }
       logLength = bytes
     },
 
@@ -82,7 +91,12 @@ export async function folderStore(folder: string, parameters: readonly Parameter
 
 /** The steps of a run folder's snapshots, ascending. */
 export async function snapshotSteps(folder: string): Promise<number[]> {
-  return (await stepFiles(join(folder, 'snapshots'))).map((file) => Number(file.match(/\d+/)![0]))
+  return (await stepFiles(join(folder, 'snapshots'))).map(stepOf)
+}
+
+/** The steps of a run folder's checkpoints, ascending. */
+export async function checkpointSteps(folder: string): Promise<number[]> {
+  return (await stepFiles(join(folder, 'checkpoints'))).map(stepOf)
 }
 
 /** The parameters of one snapshot of a run folder. @throws DiopterError when there is none of that step, or it is broken. */
@@ -93,6 +107,7 @@ export async function readSnapshot(folder: string, step: number): Promise<Map<st
 }
 
 const stepFile = (step: number) => `step-${String(step).padStart(10, '0')}.safetensors`
+const stepOf = (file: string) => Number(file.match(/\d+/)![0])
 
 /** The files of a folder that are named by step, ascending. */
 async function stepFiles(folder: string): Promise<string[]> {
@@ -103,9 +118,11 @@ async function stepFiles(folder: string): Promise<string[]> {
   }
 }
 
-async function readCheckpoint(path: string): Promise<TrainingCheckpoint> {
+async function readCheckpoint(folder: string, file: string): Promise<TrainingCheckpoint> {
+  const path = join(folder, file)
   const { tensors, metadata } = readSafetensors(await readBytes(path), path)
-  if (metadata.sha256 !== checksum(tensors)) throw new DiopterError(`${path} is damaged: its checksum is another.`)
+  if (metadata.sha256 !== checksum(tensors) || stepFile(Number(metadata.step)) !== file)
+    throw new DiopterError(`${path} is damaged: its checksum is another.`)
   const part = (prefix: string) =>
     new Map(
       [...tensors].flatMap(([name, { data }]) =>
@@ -120,19 +137,35 @@ async function readCheckpoint(path: string): Promise<TrainingCheckpoint> {
   }
 }
 
+/** Whether a line of a file ends after so many bytes; so does an empty beginning. */
+async function endsLine(path: string, bytes: number): Promise<boolean> {
+  if (bytes === 0) return true
+  const file = await open(path, 'r')
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(1), 0, 1, bytes - 1)
+    return bytesRead === 1 && buffer.toString() === '\n'
+  } finally {
+    await file.close()
+  }
+}
+
+/** The log's bytes reach the disk before a checkpoint that counts on them. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'a')
+  try {
+    await file.sync()
+  } catch (error) {
+    throw writeError(path, error)
+  } finally {
+    await file.close()
+  }
+}
+
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (error) {
     throw new DiopterError(`${path} could not be read: ${error instanceof Error ? error.message : error}.`)
-  }
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true })
-  } catch (error) {
-    throw writeError(path, error)
   }
 }
 

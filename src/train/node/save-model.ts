@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeSafetensors } from '../../hub/safetensors-write.ts'
 import type { Problem } from '../problem.ts'
-import { writeAtomically, writeError } from './atomic-write.ts'
+import { makeFolder, writeAtomically } from './atomic-write.ts'
 
 /**
  * Saves a problem's parameters as a model that `loadModel` opens: config.json, model.safetensors and the files that
@@ -13,9 +12,7 @@ export async function saveModel(
   { model, modelFiles = {} }: Required<Pick<Problem, 'model'>> & Pick<Problem, 'modelFiles'>,
   parameters: ReadonlyMap<string, Float32Array>,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw writeError(folder, error)
-  })
+  await makeFolder(folder)
   // transformers refuses files that do not say which framework's layout they have
   await writeAtomically(
     join(folder, 'model.safetensors'),

@@ -1,16 +1,16 @@
-import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Engine } from '../../engine/index.ts'
 import { createNodeBackend } from '../../engine/node/backend.ts'
 import { DiopterError } from '../../errors/index.ts'
 import { completeTrainingConfig } from '../complete-config.ts'
-import type { TrainingConfig } from '../config.ts'
+import { configDifferences, type TrainingConfig } from '../config.ts'
 import type { Problem } from '../problem.ts'
 import { findTask } from '../tasks/index.ts'
 import { type TrainOptions, type TrainResult, train } from '../train.ts'
-import { writeError } from './atomic-write.ts'
-import { folderStore } from './folder-store.ts'
+import { makeFolder, removeUnfinished } from './atomic-write.ts'
+import { checkpointSteps, folderStore } from './folder-store.ts'
+import { whileLocked } from './lock.ts'
 import { fileResources } from './resources.ts'
 import { saveModel } from './save-model.ts'
 import { readTrainingRecord, type TrainingRecord, writeTrainingRecord } from './training-record.ts'
@@ -50,15 +50,8 @@ export async function trainInFolder(
 ): Promise<FolderTrainingResult> {
   const complete = given ? (config as TrainingConfig) : completeTrainingConfig(config)
   const existing = await readTrainingRecord(folder)
-  if (existing && resume === 'no') {
-    throw new DiopterError(
-      `${folder} already holds a run of ${existing.config.task} (seed ${existing.config.seed}). Resume it (--resume), or train in another folder (--out).`,
-    )
-  }
-  if (!existing && resume === 'yes') {
-    throw new DiopterError(`${folder} holds no run to resume (no training.json). Leave out --resume to start one.`)
-  }
-  if (existing) requireSameMachinery(folder, existing, threads, provider)
+  if (existing) requireResumable(folder, existing, { resume, config: complete, threads, provider })
+  else await requireNew(folder, resume)
   const record = existing ?? {
     config: complete,
     threads: threads ?? availableParallelism(),
@@ -66,10 +59,29 @@ export async function trainInFolder(
     ...notes,
   }
   const problem = given ?? (await createProblem(complete))
-  const store = await openFolder(folder, problem, existing ? undefined : record)
-  const engine = new Engine({ backend: createNodeBackend({ provider: record.provider, threads: record.threads }) })
+  await makeFolder(folder)
+  const outcome = await whileLocked(folder, async () => {
+    if (!existing) await writeTrainingRecord(folder, record)
+    return computeInFolder(folder, problem, record, options)
+  })
+  if ('done' in outcome) return outcome.done
+  throw new DiopterError(
+    `Process ${outcome.busy} is training in ${folder}. Let it end, or stop it, before another does.`,
+  )
+}
+
+async function computeInFolder(
+  folder: string,
+  problem: Problem,
+  record: TrainingRecord,
+  options: Omit<TrainOptions, 'store'>,
+): Promise<FolderTrainingResult> {
+  for (const part of ['checkpoints', 'snapshots', 'model']) await removeUnfinished(join(folder, part))
+  const store = await folderStore(folder, problem.parameters)
+  const { provider, threads, config } = record
+  const engine = new Engine({ backend: createNodeBackend({ provider, threads }) })
   try {
-    const result = await train(engine, problem, complete, { ...options, store })
+    const result = await train(engine, problem, config, { ...options, store })
     const { model } = problem
     const modelFolder = result.complete && model ? join(folder, 'model') : null
     if (modelFolder && model) await saveModel(modelFolder, { ...problem, model }, result.state.parameters)
@@ -84,26 +96,39 @@ export async function createProblem({ task, config, seed }: TrainingConfig): Pro
   return findTask(task).create(config, seed, fileResources)
 }
 
-async function openFolder(folder: string, { parameters }: Problem, record: TrainingRecord | undefined) {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw writeError(folder, error)
-  })
-  if (record) await writeTrainingRecord(folder, record)
-  return folderStore(folder, parameters)
+interface Asked extends Pick<FolderTrainingOptions, 'resume' | 'threads' | 'provider'> {
+  readonly config: TrainingConfig
 }
 
-function requireSameMachinery(
-  folder: string,
-  existing: TrainingRecord,
-  threads: number | undefined,
-  provider: string | undefined,
-): void {
-  const differing = [
-    threads !== undefined && threads !== existing.threads && `${existing.threads} threads, not ${threads}`,
-    provider !== undefined && provider !== existing.provider && `the provider ${existing.provider}, not ${provider}`,
+/** Throws when the folder's run is not to be resumed, or not as it began. */
+function requireResumable(folder: string, { config, threads, provider }: TrainingRecord, asked: Asked): void {
+  if (asked.resume === 'no') {
+    throw new DiopterError(
+      `${folder} already holds a run of ${config.task} (seed ${config.seed}). Resume it (--resume), or train in another folder (--out).`,
+    )
+  }
+  const differences = configDifferences(config, asked.config)
+  if (differences.length > 0) {
+    throw new DiopterError(
+      `The run in ${folder} has another ${differences.join(', ')}. Resume it with its own config, or train in another folder.`,
+    )
+  }
+  const machinery = [
+    asked.threads !== undefined && asked.threads !== threads && `${threads} threads, not ${asked.threads}`,
+    asked.provider !== undefined && asked.provider !== provider && `the provider ${provider}, not ${asked.provider}`,
   ].filter((difference) => difference !== false)
-  if (differing.length === 0) return
+  if (machinery.length === 0) return
   throw new DiopterError(
-    `The run in ${folder} began with ${differing.join(' and ')}: its numbers would round differently from here on. Resume it without saying so, or train in another folder.`,
+    `The run in ${folder} began with ${machinery.join(' and ')}: its numbers would round differently from here on. Resume it without saying so, or train in another folder.`,
   )
+}
+
+/** Throws when a run was to be resumed, and when the folder holds checkpoints that nothing describes. */
+async function requireNew(folder: string, resume: FolderTrainingOptions['resume']): Promise<void> {
+  if (resume === 'yes')
+    throw new DiopterError(`${folder} holds no run to resume (no training.json). Leave out --resume to start one.`)
+  if ((await checkpointSteps(folder)).length > 0)
+    throw new DiopterError(
+      `${folder} holds checkpoints, but no training.json that says of what. Train in another folder.`,
+    )
 }

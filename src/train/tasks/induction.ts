@@ -6,6 +6,9 @@ import type { Evaluation, Problem, Task } from '../problem.ts'
 import { initialValues, type TrainableModel, toyModel } from '../trainable-model.ts'
 import { plantedRepeats, repeatedRandomTokens } from './planted-repeats.ts'
 
+/** Olsson et al. repeat 25 random tokens four times. */
+const PREFIX_COPIES = 4
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const schema = v.strictObject({
@@ -84,12 +87,10 @@ export const induction: Task<InductionConfig> = {
     const draw = plantedRepeats({ ...config, length: n_ctx }, seed)
     const text = (use: string, number: number) => sequences(number, (i) => draw(randomSource(seed, use, i)))
     const shape = [batch, n_ctx + 1]
+    const period = Math.min(25, Math.floor((n_ctx - 1) / PREFIX_COPIES))
     return {
       parameters: model.parameters,
-      initial: () =>
-        initialValues(model.parameters, seed, (name) =>
-          /ln.*\.w$/.test(name) ? 'ones' : /\.b$/.test(name) ? 0 : 1 / Math.sqrt(d_model),
-        ),
+      initial: () => firstValues(model, seed),
       batch: { tokens: { dtype: 'int64', shape } },
       microBatch: (index) => ({
         tokens: sequences(batch, (i) => draw(randomSource(seed, 'train', index * batch + i))).data,
@@ -105,7 +106,9 @@ export const induction: Task<InductionConfig> = {
         ),
         prefixMatching(
           model,
-          sequences(16, (i) => repeatedRandomTokens(vocabulary, PREFIX_TOKENS, 4, randomSource(seed, 'prefix', i))),
+          sequences(16, (i) =>
+            repeatedRandomTokens(vocabulary, period, PREFIX_COPIES, randomSource(seed, 'prefix', i)),
+          ),
         ),
         previousToken(model, text('test', 16)),
       ],
@@ -115,9 +118,26 @@ export const induction: Task<InductionConfig> = {
   },
 }
 
-type Sequences = ReturnType<typeof sequences>
+/**
+ * Random weights that keep the scale of what they multiply; position embeddings begin as sinusoids (Vaswani et al. 2017),
+ * in which a fixed distance is a fixed rotation: from random ones, attending to the previous token takes far longer to learn.
+ */
+function firstValues({ parameters, config }: TrainableModel, seed: number): Map<string, Float32Array> {
+  const { d_model, n_ctx } = config
+  const values = initialValues(parameters, seed, (name) => {
+    if (name.endsWith('.w')) return 'ones'
+    if (name.endsWith('.b')) return 0
+    return name === 'embed.W_E' ? 1 : 1 / Math.sqrt(d_model)
+  })
+  const sinusoids = Float32Array.from({ length: n_ctx * d_model }, (_, i) => {
+    const [position, axis] = [Math.floor(i / d_model), i % d_model]
+    const angle = position / 10_000 ** ((axis - (axis % 2)) / d_model)
+    return axis % 2 === 0 ? Math.sin(angle) : Math.cos(angle)
+  })
+  return values.set('pos_embed.W_pos', sinusoids)
+}
 
-const PREFIX_TOKENS = 25
+type Sequences = ReturnType<typeof sequences>
 
 /**
  * Held-out text: the mean loss; the loss by position (32 equal stretches of the context); and the in-context-learning
@@ -161,10 +181,11 @@ function repeatsEvaluation(model: TrainableModel, tokens: Sequences): Evaluation
 /** Prefix matching of every head (Olsson et al. 2022, with their erratum): attention from each token to those after its earlier occurrences. */
 function prefixMatching(model: TrainableModel, tokens: Sequences): Evaluation {
   const length = tokens.shape[1]
+  const period = (length - 1) / PREFIX_COPIES
   // [P, P]: 1 where the key follows an earlier occurrence of the query's token
   const follows = new Float32Array(length * length)
-  for (let query = 1 + PREFIX_TOKENS; query < length; query++) {
-    for (let key = query - PREFIX_TOKENS + 1; key > 1; key -= PREFIX_TOKENS) follows[query * length + key] = 1
+  for (let query = 1 + period; query < length; query++) {
+    for (let key = query - period + 1; key > 1; key -= period) follows[query * length + key] = 1
   }
   return {
     name: 'heads',
@@ -174,7 +195,7 @@ function prefixMatching(model: TrainableModel, tokens: Sequences): Evaluation {
         pattern
           .mul(inputs.follows!)
           .sum(-1)
-          .slice(2, 1 + PREFIX_TOKENS)
+          .slice(2, 1 + period)
           .mean([0, 2]),
       ),
     }),

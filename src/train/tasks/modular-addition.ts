@@ -17,7 +17,8 @@ const schema = v.strictObject({
   d_mlp: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 512),
 })
 
-type ModularAdditionConfig = v.InferOutput<typeof schema>
+/** The config of modular addition, complete. */
+export type ModularAdditionConfig = v.InferOutput<typeof schema>
 
 /** Pairs and answers: tokens are `a b =` with `=` written as p. */
 export interface ModularPairs {

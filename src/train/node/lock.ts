@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeError } from './atomic-write.ts'
 
 /**
  * Does `work` while no other process works in `folder`; resolves to the other process's number instead, when one does.
@@ -26,7 +27,7 @@ async function take(lock: string): Promise<number> {
       await writeFile(lock, String(process.pid), { flag: 'wx' })
       return process.pid
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw writeError(lock, error)
     }
     const owner = Number(await readFile(lock, 'utf8').catch(() => ''))
     if (owner > 0 && owner !== process.pid && isRunning(owner)) return owner
