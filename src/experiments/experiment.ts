@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/index.ts'
 import type { WorkOptions } from '../errors/index.ts'
-import type { LogEntry, Problem, TrainingConfig } from '../train/index.ts'
+import type { LogEntry, Problem, TaskResources, TrainingConfig } from '../train/index.ts'
 
 /** What was measured on one run: numbers that bars are held against, and the curves and tables that figures show. */
 export interface Measures {
@@ -30,6 +30,8 @@ export interface ArmContext extends WorkOptions {
   /** Numbers of the arm's `parameters` in experiment.json: what measuring needs beside the training. */
   readonly parameters: Readonly<Record<string, unknown>>
   readonly engine: Engine
+  /** The files that the task could read. */
+  readonly resources: TaskResources
   /** The finished training; undefined for arms that train nothing through the trainer. */
   readonly run: TrainedRun | undefined
   /** Whether this is the short version. */

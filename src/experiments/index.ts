@@ -1,8 +1,9 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import type { Experiment } from './experiment.ts'
+import { textModel } from './text/index.ts'
 
 /** Every reproduction: a new one is a folder here, a line in this table and its experiments/<name>/experiment.json. */
-export const experiments: readonly Experiment[] = []
+export const experiments: readonly Experiment[] = [textModel]
 
 /** The experiment of that name. Throws with the names that exist. */
 export function findExperiment(name: string): Experiment {

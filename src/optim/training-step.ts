@@ -1,6 +1,6 @@
 import type { Engine, Program, TensorValue } from '../engine/index.ts'
 import type { WorkOptions } from '../errors/index.ts'
-import { concat, input, type Tensor, type TypedArray } from '../tensor/index.ts'
+import { concat, input, type Tensor, type TypedArray, topologicalOrder } from '../tensor/index.ts'
 import { createOptimiser, type OptimiserSpec } from './optimisers/index.ts'
 import { learningRateAt, type Schedule } from './schedule.ts'
 import { type BatchTypes, type LossFunction, type Parameter, type TracedState, traceStep } from './trace-step.ts'
@@ -81,11 +81,12 @@ export function compileTrainingStep(engine: Engine, options: TrainingStepOptions
   const microBatch = (step: number, part: number) =>
     Object.fromEntries(batchInputs.map(([name, t]) => [name, t.get(step, part)]))
 
-  let state: TracedState = {
+  const begin: TracedState = {
     step: input('step', [], 'float64'),
     parameters: parameters.map(({ name, shape }) => input(`parameter/${name}`, shape)),
     moments: parameters.map(({ shape }, p) => momentNames[p]!.map((name) => input(`moment/${name}`, shape))),
   }
+  let state = begin
   const reports = Array.from({ length: stepsPerRun }, (_, k) => {
     const next = traced(
       state,
@@ -101,9 +102,11 @@ export function compileTrainingStep(engine: Engine, options: TrainingStepOptions
     reports.map(({ loss, gradientNorm, metrics }) => row([loss, gradientNorm, ...Object.values(metrics)])),
     0,
   )
-  const program: Program = engine.compile([report, ...state.parameters, ...state.moments.flat()], {
-    residency: 'inputs',
-  })
+  const outputs = [report, ...state.parameters, ...state.moments.flat()]
+  const program: Program = engine.compile(outputs, { residency: 'inputs' })
+  // Not every rule asks for the step's number, nor every loss for all of a batch.
+  const reached = new Set(topologicalOrder(outputs))
+  const fedBatches = batchInputs.filter(([, t]) => reached.has(t))
 
   const measuresOf = (rows: Float64Array, step: number): StepMeasures[] => {
     const width = rows.length / stepsPerRun
@@ -132,14 +135,13 @@ export function compileTrainingStep(engine: Engine, options: TrainingStepOptions
       ),
     }),
     async run(current, batches, { signal } = {}) {
-      const feeds: Record<string, TensorValue> = {
-        step: { dtype: 'float64', shape: [], data: Float64Array.of(current.step) },
-      }
+      const feeds: Record<string, TensorValue> = {}
+      if (reached.has(begin.step)) feeds.step = { dtype: 'float64', shape: [], data: Float64Array.of(current.step) }
       for (const { name, shape } of parameters) feeds[`parameter/${name}`] = float32(current.parameters, name, shape)
       parameters.forEach(({ shape }, p) => {
         for (const name of momentNames[p]!) feeds[`moment/${name}`] = float32(current.moments, name, shape)
       })
-      for (const [name, { dtype, shape }] of batchInputs) {
+      for (const [name, { dtype, shape }] of fedBatches) {
         feeds[`batch/${name}`] = { dtype, shape, data: batches[name]! }
       }
       const [measured, ...values] = await program.run(feeds, { signal })

@@ -58,6 +58,14 @@ export function valueAt({ steps, values }: Curve, step: number): number {
   return values[after - 1]! + ((values[after]! - values[after - 1]!) * (step - left)) / (right - left)
 }
 
+/** The step from which on a curve is, for good, beyond the middle between its value at `from` and its last. */
+export function halfwayAfter(curve: Curve, from: number): number {
+  const [start, end] = [valueAt(curve, from), curve.values.at(-1)!]
+  const isBeyond: Holds = (value) =>
+    Math.abs(value - start) >= Math.abs(end - start) / 2 && (value - start) * (end - start) > 0
+  return forGood(curve, isBeyond)?.to ?? Number.NaN
+}
+
 /**
  * How much of its fall from step `from` to the end `hidden` has made by the step at which `seen` has fallen by `share` of its
  * own fall from its peak between `from` and `until`: above `share`, `hidden` runs ahead. NaN where either does not fall.

@@ -4,6 +4,7 @@ import { Engine } from '../../engine/index.ts'
 import { createNodeBackend } from '../../engine/node/backend.ts'
 import { DiopterError, throwIfAborted, type WorkOptions } from '../../errors/index.ts'
 import { writeAtomically, writeError } from '../../train/node/atomic-write.ts'
+import { fileResources } from '../../train/node/resources.ts'
 import type { ArmResult, Experiment } from '../experiment.ts'
 import { type ExperimentPlan, type PlannedRun, planExperiment } from '../plan.ts'
 import { type ExperimentResults, readmeWithResults, resultsOf, writeResults } from '../report.ts'
@@ -100,7 +101,7 @@ export async function measureExperiment(
       const opened = training && (await openRun(runFolder(places, arm, seed), training))
       if (opened) seconds.set(runName(planned), opened.seconds)
       const measures = await experiment.measure({
-        ...{ arm, seed, parameters, engine, quick, signal },
+        ...{ arm, seed, parameters, engine, quick, signal, resources: fileResources },
         run: opened?.run,
         onProgress: onProgress && ((progress) => onProgress({ ...progress, phase: `${phase}: ${progress.phase}` })),
       })

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { Forward } from '../../models/index.ts'
 import { type Parameters, preciseCrossEntropy } from '../../optim/index.ts'
 import { randomSource } from '../../random/index.ts'
 import type { Tensor } from '../../tensor/index.ts'
@@ -57,15 +58,16 @@ export function trainingQuestions(
 
 /**
  * The logits [B, answer tokens, vocabulary] that predict the answers of whole sequences [B, sequenceLength]; the last
- * token predicts nothing, and only the answer's positions are computed in the last layer.
+ * token predicts nothing, and only the answer's positions are computed in the last layer. `hook` sees every hook point.
  */
 export function answerLogits(
-  model: TrainableModel,
+  model: Pick<TrainableModel, 'logits'>,
   config: AdditionConfig,
   parameters: Parameters,
   tokens: Tensor,
+  hook?: Forward['hook'],
 ): Tensor {
-  return model.logits(parameters, tokens.slice(1, 0, -1)).slice(1, equalsPosition(config))
+  return model.logits(parameters, tokens.slice(1, 0, -1), hook).slice(1, equalsPosition(config))
 }
 
 /** Addition of numbers of several digits, answered highest digit first (Quirke & Barez 2023; Quirke, Neo & Barez 2024). */

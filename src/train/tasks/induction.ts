@@ -17,7 +17,7 @@ const schema = v.strictObject({
   n_heads: v.optional(count, 8),
   n_ctx: v.optional(v.pipe(count, v.multipleOf(32)), 256),
   vocabulary: v.optional(v.pipe(count, v.minValue(64)), 128),
-  branching: v.optional(count, 8),
+  branching: v.optional(count, 4),
   /** 0: text without repeats, from which no induction head can be learned. */
   repeatShare: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.5),
   /** `shortformer` positions reach queries and keys only; `standard` ones are added to the residual stream. */
@@ -131,7 +131,8 @@ function firstValues({ parameters, config }: TrainableModel, seed: number): Map<
   })
   const sinusoids = Float32Array.from({ length: n_ctx * d_model }, (_, i) => {
     const [position, axis] = [Math.floor(i / d_model), i % d_model]
-    const angle = position / 10_000 ** ((axis - (axis % 2)) / d_model)
+    // half-turns per position: 1 for the first pair of axes, 1 / n_ctx for the last
+    const angle = (Math.PI * position) / n_ctx ** ((axis - (axis % 2)) / (d_model - 2))
     return axis % 2 === 0 ? Math.sin(angle) : Math.cos(angle)
   })
   return values.set('pos_embed.W_pos', sinusoids)

@@ -4,7 +4,7 @@ import { permutation, type RandomSource, randomSource } from '../../random/index
 export interface PlantedRepeats {
   /** Tokens of the text, 0 .. vocabulary - 1; token `vocabulary` starts every sequence. */
   readonly vocabulary: number
-  /** Successors that every token has in the Markov source. */
+  /** Successors that every token has in the Markov source, per lag. */
   readonly branching: number
   /** The share of spans that repeat an earlier stretch of the sequence, where there is one. */
   readonly repeatShare: number
@@ -21,28 +21,34 @@ const SPAN = [8, 24] as const
 /** The share of the sequence before which nothing is repeated: there, no model can learn from its context. */
 const FREE_OF_REPEATS = 1 / 8
 
+/** How far back the tokens lie on which the next one depends: each decides half of the time. */
+const LAGS = [1, 2] as const
+
 /** Draws sequences of planted text: each a start token and `length` tokens, from random numbers of its own. */
 export type TextSource = (random: RandomSource) => Uint32Array
 
 /**
- * A source of text in spans of 8 to 24 tokens. A span follows a sparse Markov chain (of `branching` random successors per
- * token with random probabilities, fixed by `seed`), or is uniformly random, or repeats an earlier stretch of the sequence,
- * whatever it was, from a random place: only looking at what followed before tells how a repeat goes on.
+ * A source of text in spans of 8 to 24 tokens. A span is Markov text: the next token is one of `branching` successors of the
+ * last token or of the one before, by tables fixed by `seed` (a mixture transition model, Raftery 1985). Or it is uniformly
+ * random; or it repeats an earlier stretch of the sequence, whatever it was, from a random place: only looking at what
+ * followed before tells how a repeat goes on.
  */
 export function plantedRepeats(
   { vocabulary, branching, repeatShare, length }: PlantedRepeats,
   seed: number,
 ): TextSource {
-  const successors = Array.from({ length: vocabulary }, (_, token) => {
-    const random = randomSource(seed, 'successors', token)
-    const tokens = permutation(vocabulary, random).subarray(0, branching)
-    // exponential variables over their sum are uniform on the simplex
-    const weights = Array.from(tokens, () => -Math.log(1 - random.uniform()))
-    const total = weights.reduce((a, b) => a + b)
-    return { tokens, probabilities: weights.map((weight) => weight / total) }
-  })
-  const follow = (token: number, random: RandomSource) => {
-    const { tokens, probabilities } = successors[token]!
+  // [lag][token]: what may follow `lag` tokens after it
+  const successors = LAGS.map((lag) =>
+    Array.from({ length: vocabulary }, (_, token) =>
+      randomSuccessors(vocabulary, branching, randomSource(seed, 'successors', lag, token)),
+    ),
+  )
+  const follow = (text: Uint32Array, at: number, random: RandomSource) => {
+    const which = random.integer(LAGS.length)
+    // the start token says nothing
+    const before = at - LAGS[which]!
+    if (before < 1) return random.integer(vocabulary)
+    const { tokens, probabilities } = successors[which]![text[before]!]!
     let left = random.uniform()
     const chosen = probabilities.findIndex((probability) => {
       left -= probability
@@ -66,11 +72,20 @@ export function plantedRepeats(
       }
       const isRandom = random.uniform() < RANDOM_SHARE
       for (; at < end; at++) {
-        text[at] = isRandom || at === 1 ? random.integer(vocabulary) : follow(text[at - 1]!, random)
+        text[at] = isRandom ? random.integer(vocabulary) : follow(text, at, random)
       }
     }
     return text
   }
+}
+
+/** Some different tokens with random probabilities. */
+function randomSuccessors(vocabulary: number, branching: number, random: RandomSource) {
+  const tokens = permutation(vocabulary, random).subarray(0, branching)
+  // exponential variables over their sum are uniform on the simplex
+  const weights = Array.from(tokens, () => -Math.log(1 - random.uniform()))
+  const total = weights.reduce((a, b) => a + b)
+  return { tokens, probabilities: weights.map((weight) => weight / total) }
 }
 
 /** A start token and `copies` copies of `size` different random tokens. */

@@ -4,6 +4,7 @@ import type { ConfigJson } from '../../models/index.ts'
 import { permutation, randomSource } from '../../random/index.ts'
 import { crossEntropy, type Shape } from '../../tensor/index.ts'
 import type { Evaluation, Problem, Task } from '../problem.ts'
+import { tokenIds } from '../token-ids.ts'
 import { initialValues, trainableModel } from '../trainable-model.ts'
 
 const size = v.pipe(v.number(), v.integer(), v.minValue(1))
@@ -126,12 +127,6 @@ function llama({ d_vocab, n_layers, d_model, n_heads, d_mlp, n_ctx }: TextConfig
   }
   shapes.set('model.norm.weight', [d_model])
   return trainableModel(json, shapes)
-}
-
-function tokenIds(bytes: Uint8Array, name: string): Uint16Array {
-  if (bytes.length % 2 !== 0)
-    throw new DiopterError(`${name} has ${bytes.length} bytes, which are no 16-bit token ids.`)
-  return new Uint16Array(bytes.slice().buffer)
 }
 
 /**
