@@ -44,12 +44,19 @@ function parseLine(line: string, i: number): Record<string, unknown> {
 
 const isNotFinite = (value: unknown) => value === 'NaN' || value === 'Infinity' || value === '-Infinity'
 
-/** One quantity of a log over the steps; `index` picks from a vector. Throws with the names that exist when there is none. */
+/**
+ * One quantity of a log over the steps that have it; `index` picks from a list.
+ * Throws with the names that exist when there is none, and for a list without that entry.
+ */
 export function curveOf(log: readonly LogEntry[], name: string, index?: number): Curve {
   const points = log.flatMap(({ step, values }) => {
     const value = values[name]
     if (value === undefined) return []
-    return [{ step, value: typeof value === 'number' ? value : value[index ?? 0]! }]
+    if (typeof value === 'number') return [{ step, value }]
+    const entry = value[index ?? -1]
+    if (entry === undefined)
+      throw new DiopterError(`'${name}' is a list of ${value.length} in the training log: say which entry, from 0.`)
+    return [{ step, value: entry }]
   })
   if (points.length === 0) {
     const names = [...new Set(log.flatMap(({ values }) => Object.keys(values)))]

@@ -3,6 +3,7 @@ import { ablate } from './ablate.ts'
 import { attention } from './attention.ts'
 import { attribute } from './attribute.ts'
 import { capture } from './capture.ts'
+import { corpus } from './corpus.ts'
 import { experiment } from './experiment.ts'
 import { generate } from './generate.ts'
 import { info } from './info.ts'
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   capture,
   generate,
   run,
+  corpus,
   train,
   experiment,
   info,

@@ -14,6 +14,8 @@ export interface CascadeGroup {
   readonly questions: readonly Question[]
 }
 
+const GOLDEN = (Math.sqrt(5) - 1) / 2
+
 /**
  * Cascades of every start and length, `count` questions for each, in which no other chain is as long. The pair that makes the
  * carry and those that pass it on are enumerated (evenly, where there are more than `count` combinations), all others are drawn.
@@ -25,8 +27,10 @@ export function enumeratedCascades(digits: number, count: number): CascadeGroup[
       const random = randomSource(0, 'enumerated cascades', digits, start, nines)
       const chain = [digitPairs.makes, ...new Array<typeof digitPairs.passes>(nines).fill(digitPairs.passes)]
       const combinations = chain.reduce((product, pairs) => product * pairs.length, 1)
+      // Prime to 2, 3 and 5, so that its multiples run through all combinations, and through each pair's evenly.
+      const stride = 30 * Math.floor((combinations * GOLDEN) / 30) + 1
       const questions = Array.from({ length: count }, (_, i) => {
-        let rest = combinations > count ? Math.floor((i * combinations) / count) : i % combinations
+        let rest = (i * stride) % combinations
         const pairs = chain.map((choices) => {
           const pair = choices[rest % choices.length]!
           rest = Math.floor(rest / choices.length)

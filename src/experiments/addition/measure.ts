@@ -6,7 +6,14 @@ import { questionCategories } from '../../train/tasks/addition/categories.ts'
 import type { AdditionFormat } from '../../train/tasks/addition/format.ts'
 import type { ArmContext, Measures } from '../experiment.ts'
 import { detectPhaseChanges, type PhaseChange } from '../phase-change.ts'
-import { ablateHeads, ablateSteps, type HeadAblation, meanActivations, type StepAblation, summariseSteps } from './ablation.ts'
+import {
+  ablateHeads,
+  ablateSteps,
+  type HeadAblation,
+  meanActivations,
+  type StepAblation,
+  summariseSteps,
+} from './ablation.ts'
 import { type Accuracies, cascadeAccuracy, measureAccuracies, testQuestions, testQuestionsOf } from './accuracy.ts'
 import { trainedAdder } from './adder.ts'
 import { baseAddFirst, type DigitOrder, digitLossCurve, learningOrder } from './learning-order.ts'
@@ -41,7 +48,11 @@ export interface AdditionTables {
 /** Measures one trained adder: accuracy by kind of question, order of learning, ablations, attention, phase changes. */
 export async function measureAddition(context: ArmContext): Promise<Measures> {
   const { run, engine, seed, signal, onProgress } = context
-  const { random, perCascade, ablated, nulls } = validate(parametersSchema, context.parameters, 'the parameters of the arm')
+  const { random, perCascade, ablated, nulls } = validate(
+    parametersSchema,
+    context.parameters,
+    'the parameters of the arm',
+  )
   const adder = trainedAdder(run!, engine)
   const { digits } = adder.config
   const options = { signal, onProgress }

@@ -28,7 +28,7 @@ export interface SnapshotMeasures {
 }
 
 /** The config of a run of modular addition. Throws for runs of other tasks. */
-export function modularConfig({ config }: TrainedRun): ModularAdditionConfig {
+export function modularConfig({ config }: Pick<TrainedRun, 'config'>): ModularAdditionConfig {
   if (config.task !== modularAddition.name)
     throw new DiopterError(`Grokking is measured on runs of ${modularAddition.name}; this one trained ${config.task}.`)
   return v.parse(modularAddition.schema, config.config)

@@ -9,6 +9,9 @@ import { plantedRepeats, repeatedRandomTokens } from './planted-repeats.ts'
 /** Olsson et al. repeat 25 random tokens four times. */
 const PREFIX_COPIES = 4
 
+const TEST_SEQUENCES = 128
+const CHUNK = 16
+
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const schema = v.strictObject({
@@ -18,8 +21,6 @@ const schema = v.strictObject({
   n_ctx: v.optional(v.pipe(count, v.multipleOf(32)), 256),
   vocabulary: v.optional(v.pipe(count, v.minValue(64)), 128),
   branching: v.optional(count, 4),
-  /** 0: text without repeats, from which no induction head can be learned. */
-  repeatShare: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.5),
   /** `shortformer` positions reach queries and keys only; `standard` ones are added to the residual stream. */
   positions: v.optional(v.picklist(['shortformer', 'standard']), 'shortformer'),
   normalization: v.optional(v.picklist(['LN', 'none']), 'none'),
@@ -97,7 +98,7 @@ export const induction: Task<InductionConfig> = {
       }),
       loss: (parameters, { tokens }) => ({ loss: nextTokenLosses(model, parameters, tokens!).losses.mean() }),
       evaluations: [
-        textEvaluation(model, text('test', 64)),
+        textEvaluation(model, text('test', TEST_SEQUENCES)),
         repeatsEvaluation(
           model,
           sequences(32, (i) =>
@@ -110,7 +111,7 @@ export const induction: Task<InductionConfig> = {
             repeatedRandomTokens(vocabulary, period, PREFIX_COPIES, randomSource(seed, 'prefix', i)),
           ),
         ),
-        previousToken(model, text('test', 16)),
+        previousToken(model, text('test', CHUNK)),
       ],
       tokensPerBatch: batch * n_ctx,
       model,
@@ -149,7 +150,11 @@ function textEvaluation(model: TrainableModel, tokens: Sequences): Evaluation {
     name: 'text',
     inputs: { tokens },
     trace(parameters, inputs) {
-      const { losses } = nextTokenLosses(model, parameters, inputs.tokens!)
+      // a few sequences at a time, as attention patterns take much memory
+      const chunks = Array.from({ length: TEST_SEQUENCES / CHUNK }, (_, i) =>
+        nextTokenLosses(model, parameters, inputs.tokens!.slice(0, i * CHUNK, (i + 1) * CHUNK)),
+      )
+      const losses = concat(chunks.map((chunk) => chunk.losses))
       // [B, P] -> [B, 32, P / 32] -> [32]
       const byPosition = losses.reshape(losses.shape[0]!, 32, losses.shape[1]! / 32).mean([0, 2])
       const early = byPosition.slice(0, 2, 4).mean()

@@ -6,14 +6,15 @@ export interface PlantedRepeats {
   readonly vocabulary: number
   /** Successors that every token has in the Markov source, per lag. */
   readonly branching: number
-  /** The share of spans that repeat an earlier stretch of the sequence, where there is one. */
-  readonly repeatShare: number
   /** Tokens of a sequence after the start token. */
   readonly length: number
 }
 
-/** The share of the spans that repeat nothing which are uniformly random tokens, as names in a text are; the rest is Markov text. */
-const RANDOM_SHARE = 1 / 3
+/** The share of spans that repeat an earlier stretch of the sequence, where there is one. */
+const REPEATS = 1 / 2
+
+/** The share of uniformly random tokens in Markov text: what only its own repetition can foretell. */
+const SURPRISES = 1 / 4
 
 /** Shortest and longest span. */
 const SPAN = [8, 24] as const
@@ -29,14 +30,11 @@ export type TextSource = (random: RandomSource) => Uint32Array
 
 /**
  * A source of text in spans of 8 to 24 tokens. A span is Markov text: the next token is one of `branching` successors of the
- * last token or of the one before, by tables fixed by `seed` (a mixture transition model, Raftery 1985). Or it is uniformly
- * random; or it repeats an earlier stretch of the sequence, whatever it was, from a random place: only looking at what
- * followed before tells how a repeat goes on.
+ * last token or of the one before, by tables fixed by `seed` (a mixture transition model, Raftery 1985), and every fourth is
+ * any token at all. Or the span repeats an earlier stretch of the sequence from a random place: only looking at what
+ * followed before tells how it goes on.
  */
-export function plantedRepeats(
-  { vocabulary, branching, repeatShare, length }: PlantedRepeats,
-  seed: number,
-): TextSource {
+export function plantedRepeats({ vocabulary, branching, length }: PlantedRepeats, seed: number): TextSource {
   // [lag][token]: what may follow `lag` tokens after it
   const successors = LAGS.map((lag) =>
     Array.from({ length: vocabulary }, (_, token) =>
@@ -45,9 +43,9 @@ export function plantedRepeats(
   )
   const follow = (text: Uint32Array, at: number, random: RandomSource) => {
     const which = random.integer(LAGS.length)
-    // the start token says nothing
     const before = at - LAGS[which]!
-    if (before < 1) return random.integer(vocabulary)
+    // nothing follows from the start token
+    if (before < 1 || random.uniform() < SURPRISES) return random.integer(vocabulary)
     const { tokens, probabilities } = successors[which]![text[before]!]!
     let left = random.uniform()
     const chosen = probabilities.findIndex((probability) => {
@@ -65,15 +63,12 @@ export function plantedRepeats(
     while (at <= length) {
       const size = SPAN[0] + random.integer(SPAN[1] - SPAN[0] + 1)
       const end = Math.min(at + size, length + 1)
-      if (at >= firstRepeat && at > size && random.uniform() < repeatShare) {
+      if (at >= firstRepeat && at > size && random.uniform() < REPEATS) {
         let from = 1 + random.integer(at - size)
         while (at < end) text[at++] = text[from++]!
         continue
       }
-      const isRandom = random.uniform() < RANDOM_SHARE
-      for (; at < end; at++) {
-        text[at] = isRandom ? random.integer(vocabulary) : follow(text, at, random)
-      }
+      for (; at < end; at++) text[at] = follow(text, at, random)
     }
     return text
   }
