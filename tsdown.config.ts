@@ -6,6 +6,7 @@ export default defineConfig([
       index: 'src/index.ts',
       'cli/main': 'src/cli/main.ts',
       'engine/node/host-process': 'src/engine/node/host-process.ts',
+      'train/node/batch-worker': 'src/train/node/batch-worker.ts',
     },
     format: 'esm',
     platform: 'node',

@@ -1,11 +1,19 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import { additionExperiment } from './addition/index.ts'
+import { doubleDescent } from './double-descent/index.ts'
 import type { Experiment } from './experiment.ts'
 import { grokking } from './grokking/index.ts'
+import { inductionHeads } from './induction/index.ts'
 import { textModel } from './text/index.ts'
 
 /** Every reproduction: a new one is a folder here, a line in this table and its experiments/<name>/experiment.json. */
-export const experiments: readonly Experiment[] = [additionExperiment, grokking, textModel]
+export const experiments: readonly Experiment[] = [
+  additionExperiment,
+  doubleDescent,
+  grokking,
+  inductionHeads,
+  textModel,
+]
 
 /** The experiment of that name. Throws with the names that exist. */
 export function findExperiment(name: string): Experiment {

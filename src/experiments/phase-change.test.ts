@@ -88,7 +88,7 @@ describe('phase changes', () => {
             { deviation: 0.02, correlation: 0.4 },
             { deviation: 0.04, correlation: 0 },
           ])
-            for (let seed = 0; seed < 4; seed++) {
+            for (let seed = 0; seed < 2; seed++) {
               const random = randomSource(seed, 'planted', scale, share, widthShare, deviation)
               const steps = stepsOn(scale, 150)
               const width = widthShare * (scale === 'log' ? RELAXATION_DECADES : LAST / 4)
@@ -114,7 +114,7 @@ describe('phase changes', () => {
               })
             }
     const share = (test: (one: (typeof planted)[number]) => boolean) => planted.filter(test).length / planted.length
-    expect(planted.length).toBe(96)
+    expect(planted.length).toBe(48)
     expect(share(({ found }) => found)).toBeGreaterThanOrEqual(0.95)
     expect(share(({ covered }) => covered)).toBeGreaterThanOrEqual(0.9)
     expect(share(({ width }) => width > 0.5 && width < 2)).toBeGreaterThanOrEqual(0.8)

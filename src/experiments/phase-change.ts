@@ -162,15 +162,15 @@ function settle(found: readonly Found[], points: Points, grid: ShapeGrid, noise:
 }
 
 /**
- * The share of simulated statistics, the observed one counted in, that are as large as it. Stops once a tenth of `nulls` were
- * larger: the p-value then is about 0.1 or more whatever follows.
+ * The share of simulated statistics, the observed one counted in, that are as large as it. Stops once so many were larger
+ * that the test fails whatever follows.
  */
 function simulatedTail(statistic: number, nulls: number, draw: () => number): number {
-  const enough = Math.ceil(nulls / 10)
+  const enough = Math.ceil(LEVEL * (nulls + 1))
   let larger = 0
   for (let drawn = 1; drawn <= nulls; drawn++) {
     if (draw() >= statistic) larger++
-    if (larger === enough) return larger / drawn
+    if (larger === enough) return (1 + larger) / (1 + drawn)
   }
   return (1 + larger) / (1 + nulls)
 }

@@ -14,7 +14,35 @@ export {
   attributionPatching,
 } from './attribution-patching.ts'
 export type { Check, Verdict } from './checks.ts'
+export {
+  COMPOSITIONS,
+  type ComposedPair,
+  type Composition,
+  type CompositionScores,
+  compositionScores,
+  type PairScores,
+  rankPairs,
+} from './composition.ts'
+export { copyingScores } from './copying.ts'
 export { type AttributionOptions, type AttributionValues, directLogitAttribution } from './direct-logit-attribution.ts'
+export {
+  type DetectorScores,
+  HEAD_DETECTORS,
+  type HeadDetector,
+  type HeadDetectorOptions,
+  type HeadDetectorValues,
+  headDetectors,
+  type ScoredHead,
+} from './head-detectors.ts'
+export {
+  HEAD_PATTERNS,
+  type HeadPattern,
+  headPatternScores,
+  type PatternScoreOptions,
+  type PatternScores,
+  type PerHead,
+  type Runner,
+} from './head-patterns.ts'
 export { type LensOptions, type LensReading, type LensToken, type LensValues, logitLens } from './logit-lens.ts'
 export type { MethodOptions } from './options.ts'
 export { type CellOptions, type Nested, PATCH_BY, PATCH_WHATS, type PatchBy, type PatchWhat } from './patch-grid.ts'
@@ -28,6 +56,21 @@ export {
   type Question,
   type Token,
 } from './question.ts'
+export {
+  type RepeatedTokens,
+  type RepeatedTokensOptions,
+  repeatedRandomTokens,
+  shuffledTokens,
+} from './repeated-tokens.ts'
 export { DECOMPOSITIONS, type Decomposition } from './residual-parts.ts'
 export { type ResidualStack, residualStack, type StackOptions } from './residual-stack.ts'
 export { type Cost, Meter, type MethodResult } from './result.ts'
+export {
+  type InContextScore,
+  inContextScore,
+  type MeanWithInterval,
+  type NextTokens,
+  nextTokens,
+  type RepeatedTokenLoss,
+  repeatedTokenLoss,
+} from './token-losses.ts'

@@ -6,6 +6,7 @@ import { attribute } from './rows/attribute.ts'
 import { attributionPatch } from './rows/attribution-patch.ts'
 import { capture } from './rows/capture.ts'
 import { generate } from './rows/generate.ts'
+import { heads } from './rows/heads.ts'
 import { lens } from './rows/lens.ts'
 import { patch } from './rows/patch.ts'
 
@@ -13,6 +14,7 @@ import { patch } from './rows/patch.ts'
 export const methods: readonly Method[] = [
   lens,
   attention,
+  heads,
   attribute,
   patch,
   attributionPatch,

@@ -22,6 +22,8 @@ const SPECS: readonly RunSpecInput[] = [
   toySpec('lens', [[1, 4, 2], [3]], { topK: 2 }),
   toySpec('attention', [[1, 4, 2, 5, 0]], {}, { seed: 5 }),
   toySpec('attention', [[1, 4, 2, 5, 0]], { layers: [1], heads: [0] }),
+  toySpec('heads', [], { examples: 2 }),
+  toySpec('heads', [[1, 4, 2, 1, 4, 5]], { examples: 3, period: 4, startToken: 6, tokens: [0, 1, 2, 3, 4] }),
   toySpec('attribute', [QUESTION]),
   toySpec('attribute', [QUESTION, { prompt: [3, 0], answer: 1, wrong: 2 }], { by: 'head' }),
   toySpec('attribute', [QUESTION], { by: 'accumulated' }),

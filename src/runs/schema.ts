@@ -24,7 +24,7 @@ export const runSpecSchema = v.strictObject({
   model: modelSchema,
   method: v.string(),
   /** Texts or token ids; with `answer` and `wrong` where a method asks for them; pairs for patching. The method checks them. */
-  prompts: v.pipe(v.array(v.custom<PromptJson | QuestionJson | PairJson>(() => true)), v.minLength(1)),
+  prompts: v.array(v.custom<PromptJson | QuestionJson | PairJson>(() => true)),
   parameters: v.optional(v.record(v.string(), v.unknown()), {}),
   /** Edits of the model that all runs of the method see. */
   edits: v.optional(v.array(editSchema), []),

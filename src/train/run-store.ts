@@ -14,7 +14,10 @@ export interface TrainingCheckpoint {
 
 /** Where a run keeps what it made: a folder, or memory. */
 export interface RunStore {
-  /** The newest checkpoint that is whole; undefined when there is none. Says through `warn` which ones it passed over. */
+  /**
+   * The newest checkpoint that is whole; undefined before the first. Says through `warn` which ones it passed over.
+   * Throws when there are checkpoints, and none is whole.
+   */
   latest(warn: (message: string) => void): Promise<TrainingCheckpoint | undefined>
   save(checkpoint: TrainingCheckpoint): Promise<void>
   /** Appends to the log; resolves to its bytes. */

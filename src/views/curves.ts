@@ -96,12 +96,22 @@ function drawnSpans(spans: readonly Span[], x: Axis, toX: Place, top: number): M
     const [left, right] = [toX(Math.max(low, from)), toX(Math.min(high, to))]
     const opacity = index % 2 === 0 ? 0.06 : 0.12
     const area = { x: left, y: top, width: round(right - left), height: PLOT_HEIGHT }
-    const hover = element('title', {}, `${visibleText(name)}: ${exactValue(from)} to ${exactValue(to)}`)
+    const text = visibleText(name)
+    const hover = element('title', {}, `${text}: ${exactValue(from)} to ${exactValue(to)}`)
     return [
       element('rect', { ...area, fill: 'currentColor', 'fill-opacity': opacity }, hover),
-      label(left + 4, top + 14, fitText(visibleText(name), right - left - 6), { 'fill-opacity': 0.7 }),
+      ...spanLabel(text, left, right - left, top + PLOT_HEIGHT - 6),
     ]
   })
+}
+
+/** A name at the foot of its stretch, upright where it would not fit lying; none where even that does not. */
+function spanLabel(name: string, left: number, width: number, foot: number): Markup[] {
+  const faint = { 'fill-opacity': 0.7 }
+  if (textWidth(name) + 8 <= width) return [label(left + 4, foot, name, faint)]
+  if (width < LINE) return []
+  const x = round(left + width / 2 + 4)
+  return [label(x, foot, fitText(name, PLOT_HEIGHT - 12), { transform: `rotate(-90 ${x} ${foot})`, ...faint })]
 }
 
 function drawnSeries(

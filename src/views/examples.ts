@@ -148,6 +148,27 @@ export const examples: { readonly [Name in ViewName]: PropsOf<Name> } = {
     yLabel: 'loss (nats)',
     xScale: 'log',
   },
+  directions: {
+    title: 'Five features in two dimensions',
+    panels: [
+      {
+        name: 'dense',
+        directions: [
+          { label: 'feature 0', x: 0.8, y: 0.6 },
+          { label: 'feature 1', x: -0.6, y: 0.8 },
+          { label: 'feature 2', x: 0, y: 0 },
+        ],
+      },
+      {
+        name: 'sparse',
+        directions: Array.from({ length: 5 }, (_, i) => ({
+          label: `feature ${i}`,
+          x: Math.round(1.1 * Math.cos(0.4 * i * Math.PI) * 1e4) / 1e4,
+          y: Math.round(1.1 * Math.sin(0.4 * i * Math.PI) * 1e4) / 1e4,
+        })),
+      },
+    ],
+  },
   checksList: {
     title: 'Checks of the logit lens',
     checks: [

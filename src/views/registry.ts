@@ -6,6 +6,7 @@ import { attentionHeads } from './attention-heads.ts'
 import { barList } from './bar-list.ts'
 import { checksList } from './checks-list.ts'
 import { curves } from './curves.ts'
+import { directions } from './directions.ts'
 import { heatMap } from './heat-map.ts'
 import { lensGrid } from './lens-grid.ts'
 import type { Table } from './table.ts'
@@ -14,7 +15,17 @@ import { tokenStrip } from './token-strip.ts'
 import type { View } from './view.ts'
 
 /** The table of views. */
-export const views = { heatMap, tokenStrip, attention, attentionHeads, lensGrid, barList, curves, checksList } as const
+export const views = {
+  heatMap,
+  tokenStrip,
+  attention,
+  attentionHeads,
+  lensGrid,
+  barList,
+  curves,
+  directions,
+  checksList,
+} as const
 
 /** The name of a view. */
 export type ViewName = keyof typeof views

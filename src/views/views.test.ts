@@ -50,6 +50,7 @@ function awkwardProps(tokens: readonly string[]): { readonly [Name in ViewName]:
       yLabel: title,
       xScale: 'log',
     },
+    directions: { title, panels: tokens.map((name, x) => ({ name, directions: [{ label: name, x, y: 1 }] })) },
     checksList: {
       title,
       checks: tokens.map((name) => ({ name, verdict: 'fails' as const, claimed: name, measured: name, why: name })),

@@ -19,10 +19,11 @@ if (death === 'sync') {
   }
 }
 
-await trainInFolder(folder, tinyConfig({ steps: 3000, logEvery: 7, snapshots: { every: 250, perDecade: 3 } }), {
+await trainInFolder(folder, tinyConfig({ steps: 900, logEvery: 7, snapshots: { every: 100, perDecade: 3 } }), {
   problem: tinyProblem(2),
   resume: 'if-any',
   threads: 1,
-  checkpointSeconds: 0.02,
+  // so often that kills fall into it
+  checkpointSeconds: death === 'sync' ? 0 : 0.2,
   onProgress: ({ done }) => process.stdout.write(`${done}\n`),
 })

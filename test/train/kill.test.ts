@@ -56,24 +56,23 @@ describe('kill -9', { timeout: 240_000 }, () => {
   let whole: Awaited<ReturnType<typeof remains>>
   beforeAll(async () => {
     const folder = join(base, 'whole')
-    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 3000 })
+    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 900 })
     whole = await remains(folder)
-    expect(whole.last).toBe('step-0000003000.safetensors')
+    expect(whole.last).toBe('step-0000000900.safetensors')
   }, 120_000)
 
   it('at random moments, and resumed: the same bytes as without', async () => {
     const folder = join(base, 'random')
     const random = randomSource(Date.now(), 'kill') // other moments in every run of the test
-    const [kills, stops] = [5, [] as number[]]
-    for (let i = 0; i < kills; i++) {
-      const from = (i * 3000) / kills
-      const at = from + random.integer(3000 / kills - 100)
+    const stops: number[] = []
+    for (const from of [0, 200, 400, 600]) {
+      const at = from + random.integer(200)
       const { signal, step } = await runChild([folder, 'nothing'], (now) => now >= at)
       expect(signal).toBe('SIGKILL')
       stops.push(step)
     }
-    expect(Math.min(...stops)).toBeLessThan(3000)
-    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 3000 })
+    expect(Math.min(...stops)).toBeLessThan(900)
+    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 900 })
     expect(await remains(folder), `killed after ${stops}`).toEqual(whole)
   })
 
@@ -81,7 +80,7 @@ describe('kill -9', { timeout: 240_000 }, () => {
     const folder = join(base, 'writing')
     // of the record (1, 2), of first snapshots, logs, checkpoints before and after their rename, and somewhere later
     const unfinished: string[] = []
-    for (const flush of [1, 2, 3, 8, 9, 30, 31, 32, 33, 34, 35]) {
+    for (const flush of [1, 2, 3, 8, 12, 13, 14, 15]) {
       const { signal } = await runChild([folder, 'sync', String(flush)])
       expect(signal).toBe('SIGKILL')
       for (const part of await readdir(folder, { recursive: true })) if (part.endsWith('.tmp')) unfinished.push(part)
@@ -89,7 +88,7 @@ describe('kill -9', { timeout: 240_000 }, () => {
     // it did happen inside a write
     expect(unfinished.some((name) => name.startsWith('checkpoints/'))).toBe(true)
     expect(unfinished.some((name) => name.startsWith('snapshots/'))).toBe(true)
-    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 3000 })
+    expect(await runChild([folder, 'nothing'])).toMatchObject({ code: 0, step: 900 })
     expect(await remains(folder)).toEqual(whole)
     expect((await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })

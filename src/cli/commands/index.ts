@@ -6,6 +6,7 @@ import { capture } from './capture.ts'
 import { corpus } from './corpus.ts'
 import { experiment } from './experiment.ts'
 import { generate } from './generate.ts'
+import { heads } from './heads.ts'
 import { info } from './info.ts'
 import { lens } from './lens.ts'
 import { models } from './models.ts'
@@ -18,6 +19,7 @@ import { verify } from './verify.ts'
 export const commands: readonly Command[] = [
   lens,
   attention,
+  heads,
   attribute,
   patch,
   ablate,

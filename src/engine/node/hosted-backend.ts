@@ -1,6 +1,4 @@
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { DiopterError, throwIfAborted } from '../../errors/index.ts'
 import type { DType, Shape } from '../../tensor/index.ts'
 import {
@@ -12,6 +10,7 @@ import {
   type TensorValue,
 } from '../backend.ts'
 import type { NodeBackendOptions } from './backend.ts'
+import { builtEntry } from './built-entry.ts'
 import { Host } from './host.ts'
 
 /** How ONNX Runtime runs in the child process. */
@@ -26,19 +25,15 @@ export interface HostedBackendOptions extends NodeBackendOptions {
  * here, too: weights take their memory twice. Feeds and outputs are copied between the processes.
  * Throws when the host process was not built.
  */
-export function createHostedBackend({ entry = builtEntry(), ...options }: HostedBackendOptions = {}): Backend {
+export function createHostedBackend({
+  entry = builtEntry('engine/node/host-process.js'),
+  ...options
+}: HostedBackendOptions = {}): Backend {
   if (!existsSync(entry))
     throw new DiopterError(
       `The engine's host process is not at ${entry}: run \`npm run build\`, or give its path as \`entry\`.`,
     )
   return new HostedBackend(entry, options)
-}
-
-/** `dist/engine/node/host-process.js` of the package that this module is part of, as source or built. */
-function builtEntry(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder)
-  return join(folder, 'dist', 'engine', 'node', 'host-process.js')
 }
 
 /** Tensors are sent in pieces of this many bytes, so that no message comes near the size of the weights. */

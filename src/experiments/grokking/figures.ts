@@ -1,12 +1,15 @@
 import type { Curve } from '../../train/index.ts'
 import { type Bar, renderSvg, type Series } from '../../views/index.ts'
 import type { ArmResult, Measures } from '../experiment.ts'
+import type { PhaseChanges } from '../phase-change.ts'
 import type { Phase } from './phases.ts'
 
 /** Points per factor of ten in a figure: more than that no eye can tell apart. */
 const PER_DECADE = 30
 
 const overSteps = { xLabel: 'training steps', xScale: 'log' } as const
+
+type Changes = Readonly<Record<'testAccuracy' | 'testLoss' | 'restricted', PhaseChanges>>
 
 /** Pictures of what was found, by file name. */
 export function figures(results: readonly ArmResult[]): Readonly<Record<string, string>> {
@@ -40,6 +43,12 @@ function accuracyFigure(main: readonly ArmResult[]): string {
     title: 'Delayed generalisation: accuracy on trained and on held-out pairs',
     yLabel: 'accuracy',
     ...overSteps,
+    // the largest change in test accuracy that is shorter than anything smooth
+    spans: main.flatMap(({ seed, measures }) => {
+      const { changes } = (measures.tables.changes as Changes).testAccuracy
+      const [largest] = changes.toSorted((one, other) => other.effect.share - one.effect.share)
+      return largest ? [{ name: `test, seed ${seed}`, from: largest.interval[0], to: largest.interval[1] }] : []
+    }),
     series: main.flatMap(({ seed, measures }) => [
       line(measures, 'trainAccuracy', `train, seed ${seed}`),
       line(measures, 'testAccuracy', `test, seed ${seed}`),

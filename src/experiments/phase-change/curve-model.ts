@@ -106,10 +106,9 @@ export class CurveModel {
         const plain = remembered(this.gram, k, () => this.products(this.smooth[k]!, smooth))
         return plain.map((x, j) => x * signs[k]! * signs[j]!)
       })
-    const nonnegative = nonnegativeFit(
-      gram,
-      Float64Array.from(smooth, ({ column }, j) => signs[j]! * dot(column, reduced)),
-    )
+    const target = new Float64Array(smooth.length)
+    for (let j = 0; j < target.length; j++) target[j] = signs[j]! * dot(smooth[j]!.column, reduced)
+    const nonnegative = nonnegativeFit(gram, target)
     const residual = reduced.slice()
     for (const j of nonnegative.active) {
       const weight = signs[j]! * nonnegative.weights[j]!

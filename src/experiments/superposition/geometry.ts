@@ -11,7 +11,7 @@
 /** The directions of one model's features. */
 export interface Directions {
   /** [features, hidden], row by row. */
-  readonly W: Float32Array | Float64Array
+  readonly W: Float32Array
   readonly features: number
   readonly hidden: number
 }
@@ -70,5 +70,7 @@ export function neighbourAngles({ W, features }: Directions): number[] {
 /** The share of values that lie within `tolerance` of one of `targets`; 0 of no values. */
 export function shareNear(values: readonly number[], targets: readonly number[], tolerance: number): number {
   if (values.length === 0) return 0
-  return values.filter((value) => targets.some((target) => Math.abs(value - target) <= tolerance)).length / values.length
+  return (
+    values.filter((value) => targets.some((target) => Math.abs(value - target) <= tolerance)).length / values.length
+  )
 }

@@ -33,13 +33,22 @@ export async function folderStore(folder: string, parameters: readonly Parameter
     })
   return {
     async latest(warn) {
-      for (const file of (await stepFiles(checkpoints)).toReversed()) {
+      const files = (await stepFiles(checkpoints)).toReversed()
+      const broken: string[] = []
+      for (const file of files) {
         try {
-          return await readCheckpoint(checkpoints, file)
+          const checkpoint = await readCheckpoint(checkpoints, file)
+          for (const message of broken) warn(`${message} The checkpoint before it, ${file}, is used.`)
+          return checkpoint
         } catch (error) {
-          warn(`${error instanceof Error ? error.message : error} The checkpoint before it is used, if there is one.`)
+          broken.push(error instanceof Error ? error.message : String(error))
         }
       }
+      // to begin again would throw the log away: that is for its owner to decide
+      if (broken.length > 0)
+        throw new DiopterError(
+          `No checkpoint in ${checkpoints} is whole: ${broken.join(' ')} Delete the folder to train from the start.`,
+        )
       return undefined
     },
 

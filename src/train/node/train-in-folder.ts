@@ -6,12 +6,12 @@ import { DiopterError } from '../../errors/index.ts'
 import { completeTrainingConfig } from '../complete-config.ts'
 import { configDifferences, type TrainingConfig } from '../config.ts'
 import type { Problem } from '../problem.ts'
-import { findTask } from '../tasks/index.ts'
 import { type TrainOptions, type TrainResult, train } from '../train.ts'
 import { makeFolder, removeUnfinished } from './atomic-write.ts'
+import { prepareBatches } from './batch-source.ts'
+import { createProblem } from './create-problem.ts'
 import { checkpointSteps, folderStore } from './folder-store.ts'
 import { whileLocked } from './lock.ts'
-import { fileResources } from './resources.ts'
 import { saveModel } from './save-model.ts'
 import { readTrainingRecord, type TrainingRecord, writeTrainingRecord } from './training-record.ts'
 
@@ -61,8 +61,15 @@ export async function trainInFolder(
   const problem = given ?? (await createProblem(complete))
   await makeFolder(folder)
   const outcome = await whileLocked(folder, async () => {
+    for (const part of ['.', 'checkpoints', 'snapshots', 'model']) await removeUnfinished(join(folder, part))
     if (!existing) await writeTrainingRecord(folder, record)
-    return computeInFolder(folder, problem, record, options)
+    // a worker can make the problem again only when its task has a name
+    const prepared = given ? undefined : prepareBatches(problem, record.config, { warn: options.warn })
+    try {
+      return await computeInFolder(folder, problem, record, { batches: prepared?.next, ...options })
+    } finally {
+      await prepared?.dispose()
+    }
   })
   if ('done' in outcome) return outcome.done
   throw new DiopterError(
@@ -76,7 +83,6 @@ async function computeInFolder(
   record: TrainingRecord,
   options: Omit<TrainOptions, 'store'>,
 ): Promise<FolderTrainingResult> {
-  for (const part of ['checkpoints', 'snapshots', 'model']) await removeUnfinished(join(folder, part))
   const store = await folderStore(folder, problem.parameters)
   const { provider, threads, config } = record
   const engine = new Engine({ backend: createNodeBackend({ provider, threads }) })
@@ -89,11 +95,6 @@ async function computeInFolder(
   } finally {
     await engine.dispose()
   }
-}
-
-/** The problem of a complete config whose task is in the table. */
-export async function createProblem({ task, config, seed }: TrainingConfig): Promise<Problem> {
-  return findTask(task).create(config, seed, fileResources)
 }
 
 interface Asked extends Pick<FolderTrainingOptions, 'resume' | 'threads' | 'provider'> {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { Parameter, Parameters as Weights } from '../../optim/index.ts'
 import { randomSource } from '../../random/index.ts'
-import { constant, type Tensor, tensor } from '../../tensor/index.ts'
+import { type Tensor, tensor } from '../../tensor/index.ts'
 import type { Evaluation, Problem, Task } from '../problem.ts'
 import { type LabelledExamples, teacherData } from './teacher-data.ts'
 
@@ -13,8 +13,8 @@ const schema = v.strictObject({
   trainExamples: v.optional(size, 100),
   validationExamples: v.optional(size, 100),
   testExamples: v.optional(size, 1000),
-  /** The share of training and validation labels that are flipped. */
-  labelNoise: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(0.5)), 0.2),
+  /** The share of the training and validation labels' variance that is noise. */
+  labelNoise: v.optional(v.pipe(v.number(), v.minValue(0), v.ltValue(1)), 0.2),
   /** Hidden units; every width is a network of its own. */
   widths: v.optional(v.pipe(v.array(size), v.minLength(1)), [1, 2, 4, 8, 16, 32, 64]),
   /** Factors of the squared weights in the loss; every one is crossed with every width. */
@@ -81,11 +81,8 @@ export const noisyTeacher: Task<NoisyTeacherConfig> = {
       name,
       inputs: tensorsOf(data[name], config.inputs),
       trace: (weights, { inputs, labels }) => {
-        const output = outputs(weights, inputs!)
-        return {
-          loss: output.sub(labels!).square().mean([1, 2]),
-          error: output.mul(labels!).greater(constant(0)).not().cast('float32').mean([1, 2]),
-        }
+        // per network: [K]
+        return { loss: meanSquares(weights, inputs!, labels!) }
       },
     })
     const batch = tensorsOf(data.train, config.inputs)
@@ -106,8 +103,7 @@ export const noisyTeacher: Task<NoisyTeacherConfig> = {
         const squares = ['first.weight', 'second.weight']
           .map((name) => weights.get(name)!.square().sum([1, 2]))
           .reduce((a, b) => a.add(b))
-        const losses = outputs(weights, inputs!).sub(labels!).square().mean([1, 2])
-        return { loss: losses.add(squares.mul(penalties)).sum() }
+        return { loss: meanSquares(weights, inputs!, labels!).add(squares.mul(penalties)).sum() }
       },
       evaluations: [evaluation('train'), evaluation('validation'), evaluation('test')],
       tokensPerBatch: config.trainExamples,
@@ -115,10 +111,11 @@ export const noisyTeacher: Task<NoisyTeacherConfig> = {
   },
 }
 
-/** What every network [K] answers to inputs [N, d]: [K, N, 1]. */
-function outputs(weights: Weights, inputs: Tensor): Tensor {
+/** The mean squared error of every network [K] on inputs [N, d] and labels [N, 1]. */
+function meanSquares(weights: Parameters, inputs: Tensor, labels: Tensor): Tensor {
   const hidden = inputs.matmul(weights.get('first.weight')!).add(weights.get('first.bias')!).relu()
-  return hidden.matmul(weights.get('second.weight')!).add(weights.get('second.bias')!)
+  const outputs = hidden.matmul(weights.get('second.weight')!).add(weights.get('second.bias')!)
+  return outputs.sub(labels).square().mean([1, 2]) // [K, N, 1] -> [K]
 }
 
 /** Examples as tensors: inputs [N, d] and labels [N, 1]. */

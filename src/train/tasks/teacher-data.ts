@@ -7,7 +7,7 @@ export interface TeacherDataSpec {
   readonly trainExamples: number
   readonly validationExamples: number
   readonly testExamples: number
-  /** The share of labels that are flipped in the training and validation examples; those of the test are right. */
+  /** The share of the labels' variance that is noise, in the training and validation examples; those of the test have none. */
   readonly labelNoise: number
 }
 
@@ -15,26 +15,26 @@ export interface TeacherDataSpec {
 export interface LabelledExamples {
   /** [examples, inputs], standard normal. */
   readonly inputs: Float32Array
-  /** [examples], 1 or -1. */
+  /** [examples]; without noise of variance 1. */
   readonly labels: Float32Array
 }
 
 /**
- * Examples that a linear teacher labels: the sign of one random direction of the input. Inputs and flips of each example
- * are the same however many there are, so that a smaller set is the beginning of a larger one.
+ * Examples of a linear teacher: the label is one random direction of the input, and normal noise. Inputs and noise of each
+ * example are the same however many there are, so that a smaller set is the beginning of a larger one.
  */
 export function teacherData(
   spec: TeacherDataSpec,
   seed: number,
 ): Readonly<Record<'train' | 'validation' | 'test', LabelledExamples>> {
-  const direction = normalValues(spec.inputs, 1, randomSource(seed, 'teacher'))
-  const examples = (part: string, count: number, noise: number): LabelledExamples => {
+  const raw = normalValues(spec.inputs, 1, randomSource(seed, 'teacher'))
+  const length = Math.hypot(...raw)
+  const examples = (part: string, count: number, share: number): LabelledExamples => {
     const inputs = normalValues(count * spec.inputs, 1, randomSource(seed, part, 'inputs'))
-    const flips = randomSource(seed, part, 'flips')
-    const labels = Float32Array.from({ length: count }, (_, i) => {
-      const along = direction.reduce((sum, d, k) => sum + d * inputs[i * spec.inputs + k]!, 0)
-      return (along >= 0 ? 1 : -1) * (flips.uniform() < noise ? -1 : 1)
-    })
+    const noise = normalValues(count, Math.sqrt(share / (1 - share)), randomSource(seed, part, 'noise'))
+    const labels = noise.map((one, i) =>
+      raw.reduce((sum, along, k) => sum + (along / length) * inputs[i * spec.inputs + k]!, one),
+    )
     return { inputs, labels }
   }
   return {

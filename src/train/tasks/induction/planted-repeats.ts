@@ -1,4 +1,4 @@
-import { permutation, type RandomSource, randomSource } from '../../random/index.ts'
+import { permutation, type RandomSource, randomSource } from '../../../random/index.ts'
 
 /** What planted text is made of. */
 export interface PlantedRepeats {
@@ -10,16 +10,16 @@ export interface PlantedRepeats {
   readonly length: number
 }
 
-/** The share of spans that repeat an earlier stretch of the sequence, where there is one. */
+/** The share of spans that repeat an earlier one. */
 const REPEATS = 1 / 2
 
 /** The share of uniformly random tokens in Markov text: what only its own repetition can foretell. */
 const SURPRISES = 1 / 4
 
-/** Shortest and longest span. */
+/** Shortest and longest new span. */
 const SPAN = [8, 24] as const
 
-/** The share of the sequence before which nothing is repeated: there, no model can learn from its context. */
+/** The share of the sequence before which nothing is repeated: there is nothing to learn from the context. */
 const FREE_OF_REPEATS = 1 / 8
 
 /** How far back the tokens lie on which the next one depends: each decides half of the time. */
@@ -29,10 +29,10 @@ const LAGS = [1, 2] as const
 export type TextSource = (random: RandomSource) => Uint32Array
 
 /**
- * A source of text in spans of 8 to 24 tokens. A span is Markov text: the next token is one of `branching` successors of the
- * last token or of the one before, by tables fixed by `seed` (a mixture transition model, Raftery 1985), and every fourth is
- * any token at all. Or the span repeats an earlier stretch of the sequence from a random place: only looking at what
- * followed before tells how it goes on.
+ * A source of text in spans. A new span is 8 to 24 tokens of Markov text: the next token is one of `branching` successors
+ * of the last token or of the one before, by tables fixed by `seed` (a mixture transition model, Raftery 1985), and every
+ * fourth is any token at all. Other spans repeat an earlier one, at any distance: only looking at what followed before tells
+ * how they go on. Whoever cannot do that finds every position equally hard, the first ones of the sequence excepted.
  */
 export function plantedRepeats({ vocabulary, branching, length }: PlantedRepeats, seed: number): TextSource {
   // [lag][token]: what may follow `lag` tokens after it
@@ -41,11 +41,11 @@ export function plantedRepeats({ vocabulary, branching, length }: PlantedRepeats
       randomSuccessors(vocabulary, branching, randomSource(seed, 'successors', lag, token)),
     ),
   )
-  const follow = (text: Uint32Array, at: number, random: RandomSource) => {
+  const follow = (text: Uint32Array, start: number, at: number, random: RandomSource) => {
     const which = random.integer(LAGS.length)
     const before = at - LAGS[which]!
-    // nothing follows from the start token
-    if (before < 1 || random.uniform() < SURPRISES) return random.integer(vocabulary)
+    // nothing follows from the span before
+    if (before < start || random.uniform() < SURPRISES) return random.integer(vocabulary)
     const { tokens, probabilities } = successors[which]![text[before]!]!
     let left = random.uniform()
     const chosen = probabilities.findIndex((probability) => {
@@ -59,16 +59,21 @@ export function plantedRepeats({ vocabulary, branching, length }: PlantedRepeats
   return (random) => {
     const text = new Uint32Array(1 + length)
     text[0] = vocabulary
-    let at = 1
-    while (at <= length) {
-      const size = SPAN[0] + random.integer(SPAN[1] - SPAN[0] + 1)
-      const end = Math.min(at + size, length + 1)
-      if (at >= firstRepeat && at > size && random.uniform() < REPEATS) {
-        let from = 1 + random.integer(at - size)
-        while (at < end) text[at++] = text[from++]!
-        continue
+    const starts: number[] = []
+    let start = 1
+    while (start <= length) {
+      const earlier = start >= firstRepeat && random.uniform() < REPEATS ? random.integer(starts.length) : undefined
+      let end: number
+      if (earlier === undefined) {
+        end = Math.min(start + SPAN[0] + random.integer(SPAN[1] - SPAN[0] + 1), length + 1)
+        for (let at = start; at < end; at++) text[at] = follow(text, start, at, random)
+      } else {
+        const from = starts[earlier]!
+        end = Math.min(start + (starts[earlier + 1] ?? start) - from, length + 1)
+        text.copyWithin(start, from, from + end - start)
       }
-      for (; at < end; at++) text[at] = follow(text, at, random)
+      starts.push(start)
+      start = end
     }
     return text
   }

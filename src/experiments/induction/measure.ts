@@ -1,0 +1,162 @@
+import * as v from 'valibot'
+import { DiopterError } from '../../errors/index.ts'
+import { randomSource } from '../../random/index.ts'
+import { type Curve, curveOf } from '../../train/index.ts'
+import { type InductionConfig, induction, inductionText } from '../../train/tasks/induction.ts'
+import type { ArmContext, Measures, TrainedRun } from '../experiment.ts'
+import { detectPhaseChanges, type PhaseChanges } from '../phase-change.ts'
+import { openTrainedModel } from '../trained-model.ts'
+import { type AblationShares, ablationShares, type Texts } from './ablation.ts'
+import { type Circuit, type CircuitMeasures, circuitScalars, type Head, measureCircuit } from './circuit.ts'
+import { type Formation, formationOf, type HeadCurves, headCurves, largestOf, nearest } from './over-training.ts'
+
+/** A head that attends by prefix matching, or to the previous token, to this degree is named after it. */
+const NAMED = 0.3
+
+/** Curves simulated for each p-value of a phase change. */
+const NULLS = 200
+
+/** The tables of one run's measures. */
+export interface InductionTables {
+  readonly config: InductionConfig
+  readonly heads: readonly HeadCurves[]
+  readonly circuit: Circuit
+  readonly measured: CircuitMeasures
+  readonly formation: Formation
+  /** Held-out loss by stretch of the context, before, in the middle of and after the formation. */
+  readonly byPosition: readonly { readonly step: number; readonly losses: readonly number[] }[]
+  readonly changes: Readonly<Record<string, PhaseChanges>>
+  /** Null where there are no induction heads to ablate. */
+  readonly ablation: AblationShares | null
+}
+
+const parametersSchema = v.strictObject({
+  /** Held-out sequences on which ablations are measured. */
+  sequences: v.number(),
+  /** Random sets of other heads. */
+  otherSets: v.number(),
+})
+
+/** Measures one trained model and its log. Throws for runs of other tasks. */
+export async function measureInduction(context: ArmContext): Promise<Measures> {
+  const { engine, seed, signal } = context
+  const run = context.run!
+  const config = inductionConfig(run)
+  const parameters = v.parse(parametersSchema, context.parameters)
+  const logged = (name: string) => curveOf(run.log, name)
+  const heads = headCurves(run.log, config.n_layers, config.n_heads)
+  const bestPrefix = largestOf(heads.map(({ prefixMatching }) => prefixMatching))
+  const bestPreviousToken = largestOf(heads.map(({ previousToken }) => previousToken))
+  const curves = {
+    trainLoss: logged('loss'),
+    textLoss: logged('text/loss'),
+    inContext: logged('text/inContext'),
+    firstCopy: logged('repeats/first'),
+    secondCopy: logged('repeats/second'),
+    secondCopyAccuracy: logged('repeats/accuracy'),
+    ...{ bestPrefix, bestPreviousToken },
+  }
+  const formation = formationOf(bestPrefix, curves.inContext)
+  const circuit = circuitOf(heads)
+
+  const model = await openTrainedModel(run.problem, run.parameters, engine)
+  try {
+    const ablation =
+      circuit.induction.length === 0
+        ? null
+        : await ablationShares(model, circuit, textsOf(config, seed, parameters.sequences), {
+            ...{ otherSets: parameters.otherSets, seed, signal },
+          })
+    const measured = await measureCircuit(model, config.vocabulary, { seed, signal })
+    const changes = changesOf(curves, seed)
+    const tables: InductionTables = {
+      ...{ config, heads, circuit, measured, formation, changes, ablation },
+      byPosition: lossesByPosition(run, formation),
+    }
+    return {
+      scalars: {
+        ...trainingScalars(curves, formation, run.config.steps),
+        ...circuitScalars(measured, circuit),
+        ...ablationScalars(tables),
+      },
+      curves: Object.fromEntries(
+        Object.entries(curves).map(([name, { steps, values }]) => [name, { x: steps, y: values }]),
+      ),
+      tables: { induction: tables },
+    }
+  } finally {
+    await model.dispose()
+  }
+}
+
+function inductionConfig({ config }: TrainedRun): InductionConfig {
+  if (config.task !== induction.name)
+    throw new DiopterError(`Induction is measured on runs of ${induction.name}; this one trained ${config.task}.`)
+  return v.parse(induction.schema, config.config)
+}
+
+/** The heads of the circuit at the end: those that match prefixes, and in layers before them those that look one back. */
+function circuitOf(heads: readonly HeadCurves[]): Circuit {
+  const last = ({ values }: Curve) => values.at(-1)!
+  const place = ({ layer, head }: HeadCurves): Head => ({ layer, head })
+  const matching = heads.filter(({ prefixMatching }) => last(prefixMatching) >= NAMED)
+  const lastLayer = Math.max(...matching.map(({ layer }) => layer))
+  const before = heads.filter(({ layer, previousToken }) => layer < lastLayer && last(previousToken) >= NAMED)
+  return { induction: matching.map(place), previousToken: before.map(place) }
+}
+
+/** Sequences that training never drew. */
+function textsOf(config: InductionConfig, seed: number, sequences: number): Texts {
+  const draw = inductionText(config, seed)
+  const prompts = (use: string, number: number) =>
+    Array.from({ length: number }, (_, i) => [...draw(randomSource(seed, use, i)).subarray(0, config.n_ctx)])
+  return { prompts: prompts('measure', sequences), reference: prompts('reference', 16) }
+}
+
+function changesOf(curves: Readonly<Record<string, Curve>>, seed: number): Record<string, PhaseChanges> {
+  const names = ['bestPrefix', 'inContext', 'secondCopy', 'textLoss'] as const
+  return Object.fromEntries(
+    names.map((name) => [name, detectPhaseChanges(curves[name]!, { scale: 'log', seed, nulls: NULLS })]),
+  )
+}
+
+function lossesByPosition({ log, config }: TrainedRun, { start, end }: Formation): InductionTables['byPosition'] {
+  const wanted = Number.isNaN(start + end) ? [config.steps] : [start, (start + end) / 2, config.steps]
+  return wanted.flatMap((step) => {
+    const entry = nearest(log, 'text/byPosition', step)
+    return entry ? [{ step: entry.step, losses: entry.values['text/byPosition'] as readonly number[] }] : []
+  })
+}
+
+function trainingScalars(
+  curves: Readonly<Record<string, Curve>>,
+  { start, end, inContextHalf }: Formation,
+  steps: number,
+): Record<string, number> {
+  const last = (name: string) => curves[name]!.values.at(-1)!
+  const isWithin = inContextHalf >= start && inContextHalf <= end
+  return {
+    ...{ textLoss: last('textLoss'), inContext: last('inContext') },
+    ...{ firstCopyLoss: last('firstCopy'), secondCopyLoss: last('secondCopy') },
+    repeatedLossRatio: last('secondCopy') / last('firstCopy'),
+    secondCopyAccuracy: last('secondCopyAccuracy'),
+    ...{ bestPrefix: last('bestPrefix'), bestPreviousToken: last('bestPreviousToken') },
+    bestPrefixEver: Math.max(...curves.bestPrefix!.values),
+    ...{ riseStart: start, riseEnd: end, riseShare: (end - start) / steps },
+    inContextHalfAt: inContextHalf,
+    inContextHalfWithinRise: isWithin ? 1 : 0,
+  }
+}
+
+function ablationScalars({ circuit, ablation, changes }: InductionTables): Record<string, number> {
+  const others = ablation?.others ?? []
+  return {
+    ...{ inductionHeads: circuit.induction.length, previousTokenHeads: circuit.previousToken.length },
+    inductionAblated: ablation?.induction ?? Number.NaN,
+    othersAblated: others.reduce((sum, share) => sum + share, 0) / others.length,
+    othersAblatedWorst: others.length === 0 ? Number.NaN : Math.max(...others),
+    previousTokenAblated: ablation?.previousToken ?? Number.NaN,
+    previousTokenAblatedPatternsKept: ablation?.previousTokenPatternsKept ?? Number.NaN,
+    ...Object.fromEntries(Object.entries(changes).map(([name, found]) => [`${name}Changes`, found.changes.length])),
+  }
+}

@@ -1,0 +1,70 @@
+import * as v from 'valibot'
+import { HEAD_DETECTORS, type HeadDetector, type HeadDetectorValues, headDetectors } from '../../methods/index.ts'
+import type { ViewSpec } from '../../views/index.ts'
+import { count } from '../fields.ts'
+import { defineMethod } from '../method.ts'
+import { promptSchema } from '../prompt-schema.ts'
+
+const token = v.pipe(v.number(), v.integer(), v.minValue(0))
+
+export const heads = defineMethod({
+  name: 'heads',
+  summary: 'What each head does: previous token, induction, duplicate token, copying ...',
+  // Random tokens need no prompt; texts are read beside them.
+  prompts: v.array(promptSchema),
+  parameters: v.strictObject({
+    examples: v.optional(count),
+    period: v.optional(count),
+    repeats: v.optional(count),
+    startToken: v.optional(v.nullable(token)),
+    tokens: v.optional(v.pipe(v.array(token), v.minLength(2))),
+  }),
+  run: (model, prompts, parameters, context) => headDetectors(model, prompts, { ...parameters, ...context }),
+  views: (values) => [topHeads(values), ...HEAD_DETECTORS.map((name) => headMap(values, name))],
+})
+
+const JOBS: Readonly<Record<HeadDetector, string>> = {
+  previous: 'attention to the previous token',
+  current: 'attention to the own token',
+  first: 'attention to the first token',
+  duplicate: 'attention to earlier occurrences',
+  induction: 'attention to what followed earlier occurrences (induction)',
+  copying: 'copying (raise of the attended token)',
+}
+
+/** Heads shown of each detector. */
+const SHOWN = 3
+
+function topHeads({ ranking }: HeadDetectorValues): ViewSpec {
+  return {
+    view: 'barList',
+    props: {
+      title: 'Best heads of every detector, on repeated random tokens',
+      bars: HEAD_DETECTORS.flatMap((name) =>
+        ranking[name].slice(0, SHOWN).map(({ layer, head, score, low, high }) => ({
+          label: `${name} L${layer}H${head}`,
+          value: score,
+          ...(low === null || high === null ? {} : { low, high }),
+        })),
+      ),
+      valueLabel: 'score, with its 95 % interval',
+    },
+  }
+}
+
+function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
+  const { scores } = random[name]
+  return {
+    view: 'heatMap',
+    props: {
+      title: `Heads by ${JOBS[name]}`,
+      values: scores,
+      rowLabels: scores.map((_, layer) => `layer ${layer}`),
+      columnLabels: scores[0]!.map((_, head) => `H${head}`),
+      rowAxis: 'layer',
+      columnAxis: 'head',
+      valueLabel: name === 'copying' ? 'copying score, -1 to 1' : 'share of attention',
+      ...(name === 'copying' ? { domain: [-1, 1] as const } : { scale: 'sequential' as const, domain: [0, 1] as const }),
+    },
+  }
+}
