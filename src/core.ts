@@ -10,6 +10,8 @@ export { type FileSource, memorySource } from './hub/source.ts'
 export * from './lab/index.ts'
 export * from './methods/index.ts'
 export { architectures, type HookPoint, type ModelConfig, type ProcessingOptions } from './models/index.ts'
+export * from './optim/index.ts'
+export { permutation, type RandomSource, randomSource } from './random/index.ts'
 export * from './runs/index.ts'
 export * from './tensor/index.ts'
 export { type AlignedPosition, alignPrompts, type PromptAlignment } from './tokenizer/align.ts'
@@ -22,4 +24,5 @@ export {
   type StartToken,
   type Tokenizer,
 } from './tokenizer/tokenizer.ts'
+export * from './train/index.ts'
 export * from './views/index.ts'

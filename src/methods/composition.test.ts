@@ -14,13 +14,26 @@ import { randomSource } from '../random/index.ts'
 import { COMPOSITIONS, compositionScores, rankPairs } from './composition.ts'
 
 const WIDTH = 64
-const config = toyConfig({ attn_only: true, d_model: WIDTH, n_heads: 4, d_head: 8, normalization_type: null, final_norm: false })
+const config = toyConfig({
+  attn_only: true,
+  d_model: WIDTH,
+  n_heads: 4,
+  d_head: 8,
+  normalization_type: null,
+  final_norm: false,
+})
 
 describe('composition scores', () => {
   const models: Model[] = []
   const open = async (change: (name: string, data: Float32Array) => Float32Array) => {
     const random = randomSource(3, 'weights')
-    const model = await openToy(config, { change: (name, data) => change(name, data.map(() => random.normal())) })
+    const model = await openToy(config, {
+      change: (name, data) =>
+        change(
+          name,
+          data.map(() => random.normal()),
+        ),
+    })
     models.push(model)
     return model
   }

@@ -19,7 +19,7 @@ import { detectorChecks } from './head-detector-checks.ts'
 import { HEAD_PATTERNS, type HeadPattern, type PatternScores, patternReadout, readPatterns } from './head-patterns.ts'
 import { keepDone } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
-import { type NamedToken, namedToken } from './question.ts'
+import { type NamedToken, withText } from './question.ts'
 import { type RepeatedTokensOptions, repeatedRandomTokens, shuffledTokens } from './repeated-tokens.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { bootstrapMeans, mean } from './statistics.ts'
@@ -120,7 +120,7 @@ export async function headDetectors(
       examples: onRandom.length,
       period,
       repeats,
-      startToken: startToken === null ? null : namedToken(model, startToken),
+      startToken: startToken === null ? null : withText(model, startToken),
       random,
       text,
       ranking,

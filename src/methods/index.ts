@@ -25,6 +25,7 @@ export {
 } from './composition.ts'
 export { copyingScores } from './copying.ts'
 export { type AttributionOptions, type AttributionValues, directLogitAttribution } from './direct-logit-attribution.ts'
+export { type EigenvalueCopying, eigenvalueCopying } from './eigenvalue-copying.ts'
 export {
   type DetectorScores,
   HEAD_DETECTORS,

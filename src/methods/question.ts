@@ -36,7 +36,12 @@ export function namedToken(model: Model, token: Token): NamedToken {
   }
   if (!Number.isInteger(token) || token < 0 || token >= model.config.d_vocab_out)
     throw new DiopterError(`Token id ${token} is outside the vocabulary (0..${model.config.d_vocab_out - 1}).`)
-  return { id: token, token: model.tokenizer?.tokenText(token) ?? String(token) }
+  return withText(model, token)
+}
+
+/** A token id, which need not be one that the model predicts, with its text; models without a tokenizer have the id only. */
+export function withText({ tokenizer }: Model, id: number): NamedToken {
+  return { id, token: tokenizer?.tokenText(id) ?? String(id) }
 }
 
 /** A question's metric with its tokens. */

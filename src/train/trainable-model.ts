@@ -43,10 +43,8 @@ export type BiasGroup = 'attn' | 'mlp' | 'unembed' | 'norm'
 export function toyModel(fields: Readonly<Record<string, unknown>>, biases: readonly BiasGroup[]): TrainableModel {
   const json: ConfigJson = { model_type: 'toy', config: fields }
   const config = architectures.find(({ modelTypes }) => modelTypes.includes('toy'))!.config(json)
-  const wanted = (name: string) => {
-    const isBias = /(^|\.)b_\w+$/.test(name)
-    return !isBias || biases.some((group) => name.includes(`${group}.b_`))
-  }
+  // what else is optional are the weights of norms that have none (RMSPre)
+  const wanted = (name: string) => biases.some((group) => name.includes(`${group}.b_`))
   const names = weightNames(config).filter(({ name, required }) => required || wanted(name))
   return trainableModel(json, new Map(names.map(({ name }) => [name, weightShape(config, name)])))
 }

@@ -42,8 +42,8 @@ export const train = defineCommand<Flags>({
   details:
     "The folder gets training.json (the whole config), log.jsonl, checkpoints/, snapshots/ and, at the end, model/. Ctrl-C saves a checkpoint. A resumed run ends with the same bytes as one that was never stopped; for that it keeps the number of threads and the backend that it began with. What a config leaves out is the task's own setting.",
   examples: [
-    'train modular-addition --set config.p=59 --seed 1',
-    'train modular-addition --steps 100 --out grok',
+    'train modular-addition --set config.p=23 --steps 100 --seed 1',
+    'train modular-addition --set config.p=23 --set optimiser.learningRate=0.01 --steps 50 --out grok',
     'train --out grok --resume',
   ],
   async run([given], flags, session) {

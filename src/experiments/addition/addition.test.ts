@@ -1,22 +1,29 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import * as v from 'valibot'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Engine } from '../../engine/index.ts'
 import { createNodeBackend } from '../../engine/node/backend.ts'
 import { randomSource } from '../../random/index.ts'
 import { concat, constant, full, iota, stack, type Tensor } from '../../tensor/index.ts'
+import { completeTrainingConfig, memoryStore, train } from '../../train/index.ts'
 import { carryOrigins, categoryOf, type Question, questionCategories } from '../../train/tasks/addition/categories.ts'
 import { equalsPosition, questionPosition, sequenceLength, vocabulary } from '../../train/tasks/addition/format.ts'
 import { addition } from '../../train/tasks/addition.ts'
+import type { TrainedRun } from '../experiment.ts'
+import { parseExperiment } from '../spec.ts'
 import { ablateHeads, ablateSteps, meanActivations, summariseSteps } from './ablation.ts'
 import { cascadeAccuracy, measureAccuracies, testQuestions, testQuestionsOf } from './accuracy.ts'
 import { type Adder, scoreAnswers } from './adder.ts'
 import { enumeratedCascades } from './enumerated-cascades.ts'
+import { additionExperiment } from './index.ts'
 import { baseAddFirst, firstBelow, learningOrder } from './learning-order.ts'
 import { matchStaircase, meanAttention, pairAttention } from './staircase.ts'
 
 const engine = new Engine({ backend: createNodeBackend({ threads: 1 }) })
 afterAll(() => engine.dispose())
 
+const resources = { readFile: () => Promise.reject(new Error('there are no files')) }
 const HEADS = 3
 
 /**
@@ -203,6 +210,45 @@ describe('the staircase', () => {
       return matchStaircase(noise, 200, random).pValue
     })
     expect(pValues.filter((p) => p < 0.05).length).toBeLessThan(5)
+  })
+})
+
+describe('the experiment', () => {
+  it('measures what every bar reads, and draws it, for a barely trained adder', async () => {
+    const path = fileURLToPath(new URL('../../../experiments/addition/experiment.json', import.meta.url))
+    const spec = parseExperiment(JSON.parse(readFileSync(path, 'utf8')), path)
+    const config = completeTrainingConfig({
+      ...{ task: 'addition', config: { digits: 3, d_model: 24, d_mlp: 24, batchSize: 8, heldOut: 8, n_layers: 2 } },
+      ...{ steps: 32, evaluate: { every: 16 } },
+    })
+    const problem = await addition.create(v.parse(addition.schema, config.config), 0, resources)
+    const store = memoryStore()
+    const { state } = await train(engine, problem, config, { store, checkpointSeconds: 1000 })
+    const run: TrainedRun = {
+      ...{ config, problem, parameters: state.parameters, log: await store.readLog(), snapshotSteps: [] },
+      snapshot: () => Promise.reject(new Error('none was kept')),
+    }
+    const parameters = { random: 40, perCascade: 5, ablated: 8, nulls: 200 }
+    const context = { arm: 'main', seed: 0, parameters, engine, resources, run, quick: true }
+    const measures = await additionExperiment.measure(context)
+    for (const { measure } of spec.bars) expect(measures.scalars).toHaveProperty(measure)
+    expect(measures.scalars.randomAccuracy).toBe(0)
+    expect(measures.scalars.finalLoss).toBeGreaterThan(1)
+    const figures = additionExperiment.figures([{ arm: 'main', seed: 0, measures }])
+    expect(Object.keys(figures).sort()).toEqual([
+      'accuracy-main',
+      'cascades',
+      'digit-loss-main',
+      'order',
+      'task-loss-main',
+    ])
+    // one that can add also shows its heads, steps and attention
+    const able = structuredClone(measures)
+    const tables = able.tables.addition as { accuracies: { random: number } }
+    tables.accuracies.random = 1
+    const more = Object.keys(additionExperiment.figures([{ arm: 'main', seed: 0, measures: able }]))
+    expect(more).toContain('head-ablation-main')
+    expect(more.filter((name) => /^(attention|step-ablation)-main-layer-[01]$/.test(name))).toHaveLength(4)
   })
 })
 

@@ -13,11 +13,14 @@ import type { AdditionTables } from './measure.ts'
 
 /** SVG pictures: for the first seed of every arm its curves, ablations and attention; for all of them accuracy by cascade. */
 export function additionFigures(results: readonly ArmResult[]): Record<string, string> {
-  const figures: Record<string, string> = { cascades: cascadeFigure(results) }
+  const figures: Record<string, string> = { cascades: cascadeFigure(results), order: orderFigure(results) }
   for (const arm of new Set(results.map((result) => result.arm))) {
     const result = results.find((one) => one.arm === arm)!
     figures[`digit-loss-${arm}`] = digitLossFigure(result)
     figures[`accuracy-${arm}`] = accuracyFigure(result)
+    figures[`task-loss-${arm}`] = taskFigure(result)
+    // Heads and steps of a model that cannot add say nothing.
+    if (tablesOf(result).accuracies.random < ADDS) continue
     figures[`head-ablation-${arm}`] = headFigure(result)
     for (let layer = 0; layer < tablesOf(result).attention.length; layer++) {
       figures[`step-ablation-${arm}-layer-${layer}`] = stepFigure(result, layer)
@@ -26,6 +29,11 @@ export function additionFigures(results: readonly ArmResult[]): Record<string, s
   }
   return figures
 }
+
+/** The share of random questions that a model must get right for its heads and steps to be drawn. */
+const ADDS = 0.5
+/** Digits whose tasks are drawn. */
+const DRAWN_DIGITS = [3, 2, 1]
 
 const tablesOf = ({ measures }: ArmResult) => measures.tables.addition as AdditionTables
 
@@ -44,6 +52,42 @@ function cascadeFigure(results: readonly ArmResult[]): string {
         y: [accuracies.useCarry, ...nines.map((one) => cascadeAccuracy(accuracies, (length) => length === one))],
       }
     }),
+  })
+}
+
+/** When each digit's tasks were learned: all arms and seeds. */
+function orderFigure(results: readonly ArmResult[]): string {
+  return renderSvg('curves', {
+    title: 'When the loss of each task first falls below 0.1, by answer digit (never: left out)',
+    xLabel: 'answer digit (1: the second lowest)',
+    yLabel: 'step',
+    yScale: 'log',
+    series: results.flatMap((result) =>
+      (['BA', 'UC1', 'US9'] as const).flatMap((task): Series[] => {
+        const points = tablesOf(result).order.map(({ digit, learned }) => ({ digit, step: learned[task] }))
+        const learned = points.filter(({ step }) => Number.isFinite(step))
+        if (learned.length === 0) return []
+        const name = `${task}, ${result.arm}, seed ${result.seed}`
+        return [{ name, x: learned.map(({ digit }) => digit), y: learned.map(({ step }) => step) }]
+      }),
+    ),
+  })
+}
+
+function taskFigure(result: ArmResult): string {
+  const { curves } = result.measures
+  return renderSvg('curves', {
+    title: `Held-out loss of digits by what they need: base add, use carry, use sum 9 (${nameOf(result)})`,
+    xLabel: 'step',
+    yLabel: 'loss of the digit (nats)',
+    xScale: 'log',
+    yScale: 'log',
+    series: DRAWN_DIGITS.flatMap((digit) =>
+      ['BA', 'UC1', 'US9'].flatMap((task): Series[] => {
+        const curve = curves[`task-loss/A${digit}/${task}`]
+        return curve ? [{ name: `A${digit} ${task}`, ...logBinned(curve) }] : []
+      }),
+    ),
   })
 }
 
@@ -140,6 +184,7 @@ function tokenNames(format: AdditionFormat): string[] {
     names[questionPosition(format, 'second', digit)] = `D'${digit}`
   }
   names[equalsPosition(format)] = '='
+  if (format.sign) names[equalsPosition(format) + 1] = 'sign'
   for (let digit = 0; digit <= format.digits; digit++) names[predictingPosition(format, digit) + 1] = `A${digit}`
   return names
 }

@@ -18,6 +18,9 @@ export function firstBelow({ steps, values }: Curve, limit: number): number {
   return at < 0 ? Number.POSITIVE_INFINITY : steps[at]!
 }
 
+/** A_1 stands right above the lowest pair: no carry can have come through a 9 there. */
+export const LOWEST_WITH_NINE = 2
+
 /** A loss below which a digit's task counts as learned, in nats. */
 const LEARNED = 0.1
 
@@ -33,8 +36,7 @@ export function learningOrder(log: readonly LogEntry[], format: AdditionFormat):
   return Array.from({ length: format.digits - 1 }, (_, i) => {
     const digit = i + 1
     const learned = (task: DigitTask) => firstBelow(taskCurve(log, format, task, digit), LEARNED)
-    // A_1 stands right above the lowest pair: no carry can have come through a 9 there
-    const nines = digit < 2 ? Number.POSITIVE_INFINITY : learned('US9')
+    const nines = digit < LOWEST_WITH_NINE ? Number.POSITIVE_INFINITY : learned('US9')
     return { digit, learned: { BA: learned('BA'), UC1: learned('UC1'), US9: nines } }
   })
 }

@@ -1,7 +1,7 @@
 /** Most points of a drawn curve. */
-const MOST_POINTS = 120
+const MOST_POINTS = 90
 
-/** A curve over steps, averaged within stretches that are equal on a log axis, where it has more points than can be drawn. */
+/** A curve over steps from 1 on, averaged within stretches that are equal on a log axis, where it has more points than can be drawn. */
 export function logBinned({ x, y }: { readonly x: readonly number[]; readonly y: readonly number[] }): {
   x: number[]
   y: number[]
@@ -9,7 +9,8 @@ export function logBinned({ x, y }: { readonly x: readonly number[]; readonly y:
   const last = Math.log(Math.max(2, ...x.slice(-1)))
   const bins = new Map<number, { count: number; x: number; y: number }>()
   x.forEach((step, i) => {
-    const at = step < 1 ? -1 : Math.floor((Math.log(step) / last) * (MOST_POINTS - 1))
+    if (step < 1) return
+    const at = Math.floor((Math.log(step) / last) * (MOST_POINTS - 1))
     const bin = bins.get(at) ?? { count: 0, x: 0, y: 0 }
     bins.set(at, { count: bin.count + 1, x: bin.x + step, y: bin.y + y[i]! })
   })

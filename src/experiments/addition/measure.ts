@@ -16,7 +16,14 @@ import {
 } from './ablation.ts'
 import { type Accuracies, cascadeAccuracy, measureAccuracies, testQuestions, testQuestionsOf } from './accuracy.ts'
 import { trainedAdder } from './adder.ts'
-import { baseAddFirst, type DigitOrder, digitLossCurve, learningOrder } from './learning-order.ts'
+import {
+  baseAddFirst,
+  type DigitOrder,
+  digitLossCurve,
+  LOWEST_WITH_NINE,
+  learningOrder,
+  taskCurve,
+} from './learning-order.ts'
 import { type LayerAttention, matchStaircase, meanAttention, pairAttention, type Staircase } from './staircase.ts'
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1))
@@ -104,6 +111,13 @@ export async function measureAddition(context: ArmContext): Promise<Measures> {
         const { steps: x, values: y } = digitLossCurve(run!.log, adder.config, digit)
         return [`loss/A${digit}`, { x, y }] as const
       }),
+      ...order.flatMap(({ digit }) =>
+        (['BA', 'UC1', 'US9'] as const).flatMap((task) => {
+          if (task === 'US9' && digit < LOWEST_WITH_NINE) return []
+          const { steps: x, values: y } = taskCurve(run!.log, adder.config, task, digit)
+          return [[`task-loss/A${digit}/${task}`, { x, y }] as const]
+        }),
+      ),
     ]),
     tables: { addition: tables },
   }

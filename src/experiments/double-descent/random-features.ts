@@ -55,7 +55,7 @@ export async function fitRandomFeatures(
     validation: allFeatures(data.validation, weights, widest),
     test: allFeatures(data.test, weights, widest),
   }
-  const fit = (width: number, examples: number): FeatureFit => {
+  const fitOne = (width: number, examples: number): FeatureFit => {
     const labels = Float64Array.from(data.train.labels.subarray(0, examples))
     const fits = ridgeFits(firstFeatures(all.train, examples, width), labels, spec.penalties)
     const loss = (part: 'validation' | 'test', fitted: Float64Array) =>
@@ -72,7 +72,7 @@ export async function fitRandomFeatures(
   const fitted: FeatureFit[] = []
   for (const { width, examples } of sweeps.flat()) {
     throwIfAborted(signal)
-    fitted.push(fit(width, examples))
+    fitted.push(fitOne(width, examples))
     onProgress?.({ phase: 'random features', done: fitted.length, total, unit: 'models' })
     // fits block the event loop; an abort is heard between them
     await new Promise((resolve) => setTimeout(resolve, 0))

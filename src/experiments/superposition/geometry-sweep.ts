@@ -1,8 +1,8 @@
 import { normalValues, randomSource } from '../../random/index.ts'
 import type { TrainedRun } from '../experiment.ts'
 import {
-  dimensionsPerFeature,
   type Directions,
+  dimensionsPerFeature,
   featureDimensionalities,
   featureNorms,
   polytopeFractions,
@@ -16,6 +16,14 @@ const REPRESENTED = 0.5
 const SHARING = [0.35, 0.6] as const
 /** D* of pairs. */
 const PAIRS = [0.45, 0.55] as const
+
+/** What a model of the sweep is made of. */
+export interface GeometryPoint extends SweepPoint {
+  readonly loss: number
+  /** D_i of every represented feature. */
+  readonly dimensionalities: readonly number[]
+  readonly represented: number
+}
 
 /** How many features at how many dimensions, over densities. */
 export function measureGeometry(run: TrainedRun, seed: number) {
@@ -33,7 +41,7 @@ export function measureGeometry(run: TrainedRun, seed: number) {
   const random = sharing.flatMap(({ model }, i) => representedOnly(inRandomDirections(model, seed, i)))
   const densest = sweep.reduce((a, b) => (b.density > a.density ? b : a))
   return {
-    sweep: sweep.map(({ model: _, ...one }) => one),
+    sweep: sweep.map(({ model: _, ...one }): GeometryPoint => one),
     scalars: {
       nearFractions: shareNear(found, polytopeFractions, 0.03),
       nearFractionsNull: shareNear(random, polytopeFractions, 0.03),
@@ -58,7 +66,11 @@ function inRandomDirections(model: Directions, seed: number, place: number): Dir
   const W = normalValues(features * hidden, 1, randomSource(seed, 'random directions', place))
   const drawn = featureNorms({ W, features, hidden })
   const wanted = featureNorms(model)
-  return { features, hidden, W: W.map((value, i) => (value * wanted[Math.floor(i / hidden)]!) / drawn[Math.floor(i / hidden)]!) }
+  return {
+    features,
+    hidden,
+    W: W.map((value, i) => (value * wanted[Math.floor(i / hidden)]!) / drawn[Math.floor(i / hidden)]!),
+  }
 }
 
 /** One point of a sweep. */
@@ -69,9 +81,7 @@ interface SweepPoint {
 
 /** The longest stretch of density, in factors of ten, over which D* stays in a range; D* is linear in log density between points. */
 export function decadesWithin(sweep: readonly SweepPoint[], [low, high]: readonly [number, number]): number {
-  const points = sweep
-    .map(({ density, dStar }) => ({ x: Math.log10(density), y: dStar }))
-    .sort((a, b) => a.x - b.x)
+  const points = sweep.map(({ density, dStar }) => ({ x: Math.log10(density), y: dStar })).sort((a, b) => a.x - b.x)
   let [longest, length] = [0, 0]
   points.slice(1).forEach((to, i) => {
     const from = points[i]!

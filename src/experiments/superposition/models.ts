@@ -1,3 +1,4 @@
+import { validate } from '../../runs/validate.ts'
 import { curveOf } from '../../train/index.ts'
 import {
   featureImportance,
@@ -6,7 +7,6 @@ import {
   superposition,
   superpositionModels,
 } from '../../train/tasks/superposition.ts'
-import { validate } from '../../runs/validate.ts'
 import type { TrainedRun } from '../experiment.ts'
 import type { ToyModel } from './expected-loss.ts'
 

@@ -36,13 +36,20 @@ export function measurePhases(run: TrainedRun, seed: number) {
   const unit = best.map(({ density, lastImportance }) =>
     bestStructure(structureLosses(hidden, density, lastImportance, unitPairLoss)),
   )
-  const agreement = (with_: readonly Structure[]) => found.filter((one, i) => one === with_[i]).length / found.length
+  const agreement = (expected: readonly Structure[]) =>
+    found.filter((one, i) => one === expected[i]).length / found.length
   const order = permutation(found.length, randomSource(seed, 'shuffled cells'))
   const excess = best.map((one, i) => one.loss / Math.min(...Object.values(theory[i]!)) - 1)
   const grid = <T>(cells: readonly T[]) =>
     densities.map((_, row) => cells.slice(row * lastImportances.length, (row + 1) * lastImportances.length))
   return {
-    diagram: { densities, importances: lastImportances, found: grid(found), predicted: grid(predicted), unit: grid(unit) },
+    diagram: {
+      densities,
+      importances: lastImportances,
+      found: grid(found),
+      predicted: grid(predicted),
+      unit: grid(unit),
+    },
     scalars: {
       agreement: agreement(predicted),
       unitAgreement: agreement(unit),

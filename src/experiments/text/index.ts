@@ -1,5 +1,5 @@
 import type { Model } from '../../lab/index.ts'
-import { logitLens } from '../../methods/index.ts'
+import { headDetectors, logitLens } from '../../methods/index.ts'
 import { mean } from '../../methods/statistics.ts'
 import { kneserNey, ngramLoss } from '../../train/baselines/kneser-ney.ts'
 import { curveOf } from '../../train/index.ts'
@@ -38,6 +38,8 @@ export const textModel: Experiment = {
         const { solved, turned, pairs: count } = await scorePairs(model, pairs(model.tokenizer!), options)
         tasks[name] = { solved, turned, pairs: count }
       }
+      const { values: heads } = await headDetectors(model, [], options)
+      const induction = heads.ranking.induction[0]!
       const difficult = Object.entries(tasks).filter(([name]) => name !== SOLVED_BY_BIGRAMS)
       return {
         scalars: {
@@ -45,6 +47,8 @@ export const textModel: Experiment = {
           bigramLoss: baselines[1]!,
           kneserNeyLoss: baselines[3]!,
           kneserNeyLossMinusModelLoss: baselines[3]! - loss,
+          bestInductionScore: induction.score,
+          bestInductionScoreShuffled: induction.shuffled!,
           bestTemplateAccuracy: Math.max(...difficult.map(([, { solved }]) => solved)),
         },
         curves: {
@@ -56,6 +60,7 @@ export const textModel: Experiment = {
         tables: {
           baselines: { unigram: baselines[0], bigram: baselines[1], trigram: baselines[2], '4-gram': baselines[3] },
           tasks,
+          heads: Object.fromEntries(Object.entries(heads.ranking).map(([name, ranked]) => [name, ranked.slice(0, 3)])),
           lens: await lensByLayer(model, heldOut, options),
           samples: await samples(model, options),
         },

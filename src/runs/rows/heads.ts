@@ -64,7 +64,9 @@ function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
       rowAxis: 'layer',
       columnAxis: 'head',
       valueLabel: name === 'copying' ? 'copying score, -1 to 1' : 'share of attention',
-      ...(name === 'copying' ? { domain: [-1, 1] as const } : { scale: 'sequential' as const, domain: [0, 1] as const }),
+      ...(name === 'copying'
+        ? { domain: [-1, 1] as const }
+        : { scale: 'sequential' as const, domain: [0, 1] as const }),
     },
   }
 }

@@ -61,6 +61,7 @@ export const induction: Task<InductionConfig> = {
     const model = toyModel(
       {
         ...{ n_layers, d_model, n_heads, d_head: d_model / n_heads, attn_only: true, normalization_type: null, n_ctx },
+        // the start token is read and never predicted
         ...{ d_vocab: vocabulary + 1, d_vocab_out: vocabulary, positional_embedding_type: config.positions },
       },
       [],

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import type { Parameter, Parameters as Weights } from '../../optim/index.ts'
+import type { Parameter, Parameters } from '../../optim/index.ts'
 import { randomSource } from '../../random/index.ts'
 import { type Tensor, tensor } from '../../tensor/index.ts'
 import type { Evaluation, Problem, Task } from '../problem.ts'

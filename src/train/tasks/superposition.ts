@@ -111,22 +111,26 @@ export const superposition: Task<SuperpositionConfig> = {
   },
 }
 
+/** The inputs [K, B, n] of the models from uniform numbers [B, n]: 0 below the sparsity, spread evenly over [0, 1) above. */
+export function superpositionInputs(models: readonly SuperpositionModel[], uniform: Tensor): Tensor {
+  const sparsity = tensor(Float32Array.from(models, ({ density }) => 1 - density)).reshape(models.length, 1, 1)
+  const spread = tensor(Float32Array.from(models, ({ density }) => 1 / density)).reshape(models.length, 1, 1)
+  return uniform.sub(sparsity).relu().mul(spread)
+}
+
 /** The importance-weighted squared error of every model [K] on uniform numbers [B, n], summed over features. */
 function modelLosses(
   config: SuperpositionConfig,
   models: readonly SuperpositionModel[],
 ): (parameters: Parameters, uniform: Tensor) => Tensor {
   const { features } = config
-  const sparsity = tensor(Float32Array.from(models, ({ density }) => 1 - density)).reshape(models.length, 1, 1)
-  const spread = tensor(Float32Array.from(models, ({ density }) => 1 / density)).reshape(models.length, 1, 1)
   const importances = models.flatMap(({ lastImportance }) =>
     Array.from({ length: features }, (_, i) => featureImportance(config, lastImportance, i)),
   )
   const importance = tensor(Float32Array.from(importances), [models.length, features])
   return (parameters, uniform) => {
     const [W, b] = [parameters.get('W')!, parameters.get('b')!]
-    // u [B, n] -> x [K, B, n]
-    const x = uniform.sub(sparsity).relu().mul(spread)
+    const x = superpositionInputs(models, uniform)
     const sum = x.matmul(W).matmul(W.transpose()).add(b.unsqueeze(1))
     const output = config.output === 'relu' ? sum.relu() : sum
     const squares = output.sub(x).square().sum(1) // [K, B, n] -> [K, n]

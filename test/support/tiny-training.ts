@@ -1,0 +1,40 @@
+import {
+  completeTrainingConfig,
+  type Engine,
+  findTask,
+  type LogEntry,
+  memoryStore,
+  type TaskResources,
+  train,
+} from '../../src/core.ts'
+
+const nothing: TaskResources = {
+  async readFile(path) {
+    throw new Error(`${path}: there are no files here`)
+  },
+}
+
+/**
+ * A transformer trained for a few steps with everything that a step may hold: several steps per graph, accumulation,
+ * clipping, warm-up and cosine (float64 in the graph), decoupled decay, a float64 loss, evaluations. Gives the whole log.
+ */
+export async function runTinyTraining(engine: Engine): Promise<readonly LogEntry[]> {
+  const config = completeTrainingConfig({
+    task: 'modular-addition',
+    config: { p: 7, trainFraction: 0.6, d_model: 8, n_heads: 2, d_mlp: 12 },
+    seed: 5,
+    steps: 24,
+    optimiser: { name: 'adamw', learningRate: 0.02, weightDecay: 0.3, betas: [0.9, 0.98] },
+    schedule: { warmup: 4, shape: 'cosine', final: 0.1 },
+    clip: 0.5,
+    accumulate: 2,
+    stepsPerRun: 2,
+    logEvery: 1,
+    evaluate: { every: 8 },
+    snapshots: {},
+  })
+  const problem = await findTask(config.task).create(config.config, config.seed, nothing)
+  const store = memoryStore()
+  await train(engine, problem, config, { store })
+  return store.entries
+}
