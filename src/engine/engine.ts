@@ -194,7 +194,13 @@ export class Engine {
       const place = isResident(t) && (await this.backend.place?.(residents.get(t.attributes.name as string)!))
       if (place) places.set(t, place)
     }
-    const model = emit(graph, { isResident, fuse, place: (t) => places.get(t), feedTables: !this.backend.copiesInputs })
+    const model = emit(graph, {
+      isResident,
+      fuse,
+      place: (t) => places.get(t),
+      feedTables: !this.backend.copiesInputs,
+      narrow: this.backend.narrowsFloat64,
+    })
     const stored = model.residents.map(
       ({ name, tensor }) => [tensor, name, residents.get(tensor.attributes.name as string)!] as const,
     )

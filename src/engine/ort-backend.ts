@@ -25,6 +25,7 @@ export interface OrtBackendOptions {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly narrowsFloat64?: boolean
   readonly sessionOptions: InferenceSession.SessionOptions
   /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
   readonly explain?: (message: string) => string | undefined
@@ -39,6 +40,7 @@ export class OrtBackend implements Backend {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly narrowsFloat64: boolean
   private readonly options: OrtBackendOptions
   private readonly stored = new Set<StoredTensor>()
   private readonly sessions = new Set<BackendSession>()
@@ -49,6 +51,7 @@ export class OrtBackend implements Backend {
     this.name = options.name
     this.blocking = options.blocking
     this.copiesInputs = options.copiesInputs
+    this.narrowsFloat64 = options.narrowsFloat64 === true
   }
 
   async store(value: TensorValue): Promise<StoredTensor> {
@@ -71,7 +74,7 @@ export class OrtBackend implements Backend {
 
   async createSession(model: Uint8Array, { residents, optimisation }: SessionOptions): Promise<BackendSession> {
     const externalData = Object.entries(residents).map(([path, handle]) => {
-      const { data } = this.own(handle).value
+      const { data } = this.written(this.own(handle).value)
       return { path, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
     })
     const options: InferenceSession.SessionOptions = {
@@ -95,7 +98,7 @@ export class OrtBackend implements Backend {
             ortFeeds[name] = isStored(value) ? this.own(value).tensor : this.toOrt(value)
           }
           // No outputs are given beforehand: onnxruntime-node would write them and then return a copy all the same.
-          return results(await session.run(ortFeeds, Object.keys(outputs)))
+          return results(await session.run(ortFeeds, Object.keys(outputs)), outputs)
         }),
       release: async () => {
         if (this.sessions.delete(wrapped)) await this.inTurn(() => session.release())
@@ -130,7 +133,14 @@ export class OrtBackend implements Backend {
     return stored
   }
 
-  private toOrt({ dtype, shape, data }: TensorValue): OrtTensor {
+  /** A value as it crosses into ONNX Runtime. */
+  private written(value: TensorValue): TensorValue {
+    if (!this.narrowsFloat64 || value.dtype !== 'float64') return value
+    return { ...value, dtype: 'float32', data: Float32Array.from(value.data as Float64Array) }
+  }
+
+  private toOrt(value: TensorValue): OrtTensor {
+    const { dtype, shape, data } = this.written(value)
     return new this.options.ort.Tensor(dtype, data as never, shape)
   }
 }
@@ -154,12 +164,21 @@ class StoredHandle implements StoredTensor {
   }
 }
 
-function results(tensors: Readonly<Record<string, OrtTensor>>): Record<string, TypedArray> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, t]) => [name, bits(t.data as TypedArray)]))
+function results(
+  tensors: Readonly<Record<string, OrtTensor>>,
+  types: Readonly<Record<string, { readonly dtype: DType }>>,
+): Record<string, TypedArray> {
+  return Object.fromEntries(
+    Object.entries(tensors).map(([name, t]) => [name, asType(t.data as TypedArray, types[name]!.dtype)]),
+  )
 }
 
-/** Where JavaScript has a Float16Array, ONNX Runtime gives one; a float16 tensor is its bits here. */
-function bits(data: TypedArray): TypedArray {
-  const isHalf = Object.prototype.toString.call(data) === '[object Float16Array]'
-  return isHalf ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data
+/**
+ * Where JavaScript has a Float16Array, ONNX Runtime gives one; a float16 tensor is its bits here. What was narrowed on the
+ * way in is widened again.
+ */
+function asType(data: TypedArray, dtype: DType): TypedArray {
+  if (dtype === 'float16' && !(data instanceof Uint16Array))
+    return new Uint16Array(data.buffer, data.byteOffset, data.length)
+  return dtype === 'float64' && data instanceof Float32Array ? Float64Array.from(data) : data
 }

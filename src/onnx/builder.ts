@@ -11,11 +11,6 @@ export const OPSET = 20
 /** ONNX Runtime's own operators. */
 export const CONTRIB = 'com.microsoft'
 
-/** The ONNX number of a dtype, as `Cast` takes it. */
-export function elementType(dtype: DType): number {
-  return ELEMENT_TYPE[dtype]
-}
-
 interface Node {
   readonly opType: string
   readonly domain: string
@@ -35,6 +30,21 @@ export class GraphBuilder {
   }[] = []
   private readonly known = new Map<string, string>()
   private readonly ports: { inputs: Port[]; outputs: Port[] } = { inputs: [], outputs: [] }
+  private readonly narrow: boolean
+
+  /** @param narrow writes float64 as float32 throughout, for where ONNX Runtime has no float64. */
+  constructor(narrow = false) {
+    this.narrow = narrow
+  }
+
+  /** The ONNX number of a dtype, as `Cast` takes it. */
+  elementType(dtype: DType): number {
+    return ELEMENT_TYPE[this.written(dtype)]
+  }
+
+  private written(dtype: DType): DType {
+    return this.narrow && dtype === 'float64' ? 'float32' : dtype
+  }
 
   /** Adds a node with `count` outputs and returns their names; a node equal to an earlier one is that one. */
   nodeOutputs(
@@ -60,7 +70,8 @@ export class GraphBuilder {
 
   /** A small constant held in the model itself; equal constants are shared. */
   initializer(dtype: DType, shape: Shape, data: TypedArray): string {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    const written = this.written(dtype) === dtype ? data : Float32Array.from(data as Float64Array)
+    const bytes = new Uint8Array(written.buffer, written.byteOffset, written.byteLength)
     const key = `constant ${dtype} [${shape}] ${bytes.join()}`
     const known = this.known.get(key)
     if (known !== undefined) return known
@@ -76,7 +87,11 @@ export class GraphBuilder {
 
   /** A constant whose bytes are found by the session in the file `location`, or handed to it under that name. */
   externalInitializer(name: string, dtype: DType, shape: Shape, location: string, offset = 0): void {
-    const entries = { location, offset: String(offset), length: String(sizeOf(shape) * bytesPerElement(dtype)) }
+    const entries = {
+      location,
+      offset: String(offset),
+      length: String(sizeOf(shape) * bytesPerElement(this.written(dtype))),
+    }
     const write = (proto: ProtobufWriter) => {
       for (const [key, value] of Object.entries(entries)) {
         proto.message(13, (entry) => {
@@ -125,13 +140,25 @@ export class GraphBuilder {
     for (const { name, dtype, shape, write } of this.initializers) {
       graph.message(5, (proto) => {
         for (const n of shape) proto.int(1, n)
-        proto.int(2, elementType(dtype))
+        proto.int(2, this.elementType(dtype))
         proto.string(8, name)
         write(proto)
       })
     }
-    for (const port of this.ports.inputs) graph.message(11, (proto) => writePort(proto, port))
-    for (const port of this.ports.outputs) graph.message(12, (proto) => writePort(proto, port))
+    for (const port of this.ports.inputs) graph.message(11, (proto) => this.writePort(proto, port))
+    for (const port of this.ports.outputs) graph.message(12, (proto) => this.writePort(proto, port))
+  }
+
+  private writePort(proto: ProtobufWriter, { name, dtype, shape }: Port): void {
+    proto.string(1, name)
+    proto.message(2, (type) => {
+      type.message(1, (tensorType) => {
+        tensorType.int(1, this.elementType(dtype))
+        tensorType.message(2, (proto) => {
+          for (const n of shape) proto.message(1, (dimension) => dimension.int(1, n))
+        })
+      })
+    })
   }
 }
 
@@ -165,16 +192,4 @@ function writeAttribute(proto: ProtobufWriter, name: string, value: OnnxAttribut
     for (const n of value) proto.int(8, n)
     proto.int(20, 7) // INTS
   }
-}
-
-function writePort(proto: ProtobufWriter, { name, dtype, shape }: Port): void {
-  proto.string(1, name)
-  proto.message(2, (type) => {
-    type.message(1, (tensorType) => {
-      tensorType.int(1, elementType(dtype))
-      tensorType.message(2, (proto) => {
-        for (const n of shape) proto.message(1, (dimension) => dimension.int(1, n))
-      })
-    })
-  })
 }

@@ -44,16 +44,24 @@ export interface EmitOptions {
   readonly feedTables?: boolean
   /** False emits every node as it was traced. */
   readonly fuse?: boolean
+  /** Writes float64 as float32, for where ONNX Runtime has no float64. */
+  readonly narrow?: boolean
 }
 
 /** Writes the graph under `outputs` as ONNX bytes. */
 export function emit(
   outputs: readonly Tensor[],
-  { isResident = () => false, place = () => undefined, feedTables = false, fuse = true }: EmitOptions = {},
+  {
+    isResident = () => false,
+    place = () => undefined,
+    feedTables = false,
+    fuse = true,
+    narrow = false,
+  }: EmitOptions = {},
 ): EmittedModel {
   const traced = topologicalOrder(outputs)
   const plan = fuse ? planFusion(traced, countUses(traced, outputs), isResident) : new Map<Tensor, Fused>()
-  const builder = new GraphBuilder()
+  const builder = new GraphBuilder(narrow)
   const names = new Map<Tensor, string>()
   const feeds: { name: string; tensor: Tensor }[] = []
   const residents: { name: string; tensor: Tensor }[] = []

@@ -7,7 +7,7 @@ import {
   type Tensor,
   typedArrayFrom,
 } from '../tensor/index.ts'
-import { elementType, type GraphBuilder } from './builder.ts'
+import type { GraphBuilder } from './builder.ts'
 
 /** Emits one node of the trace, given its inputs' names, and returns the name of its result. */
 export type Lowering = (builder: GraphBuilder, inputs: readonly string[], t: Tensor) => string
@@ -68,7 +68,7 @@ const scatterAdd: Lowering = (builder, [indices, updates], t) => {
     // Looked up in 0, 1, .. size-1, a negative index counts from the end and one out of range is an error, as in ScatterElements.
     const positions = reshape(builder, builder.node('Gather', [range, indices!]), [1, n])
     const matches = builder.node('Equal', [reshape(builder, range, [size, 1]), positions])
-    const oneHot = builder.node('Cast', [matches], { to: elementType(t.dtype) })
+    const oneHot = builder.node('Cast', [matches], { to: builder.elementType(t.dtype) })
     result = builder.node('MatMul', [oneHot, flat]) // [size, n] x [before, n, after]
   } else {
     const everywhere = builder.node('Expand', [
@@ -103,7 +103,7 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
   gelu: (builder, inputs, t) => builder.node('Gelu', inputs, { approximate: t.attributes.approximate as string }),
   not: same('Not'),
   stop_gradient: (_, [x]) => x!,
-  cast: (builder, inputs, t) => builder.node('Cast', inputs, { to: elementType(t.dtype) }),
+  cast: (builder, inputs, t) => builder.node('Cast', inputs, { to: builder.elementType(t.dtype) }),
   add: same('Add'),
   sub: same('Sub'),
   mul: same('Mul'),

@@ -10,7 +10,7 @@ import { columnsOf, inColor, noteLines, type TextOptions, titleLines } from './t
 import { defineView } from './view.ts'
 
 /** One ray: its end, seen from the origin. */
-export interface Direction {
+export interface PlanarDirection {
   readonly label: string
   readonly x: number
   readonly y: number
@@ -19,7 +19,7 @@ export interface Direction {
 /** Directions that belong together. */
 export interface DirectionPanel {
   readonly name: string
-  readonly directions: readonly Direction[]
+  readonly directions: readonly PlanarDirection[]
 }
 
 /** Props of the view `directions`. */
@@ -74,7 +74,7 @@ function drawnPanel(panel: DirectionPanel, index: number, left: number, top: num
   ]
 }
 
-function hoverText({ name }: DirectionPanel, direction: Direction): string[] {
+function hoverText({ name }: DirectionPanel, direction: PlanarDirection): string[] {
   return [
     visibleText(name),
     visibleLabel(direction.label),
@@ -117,6 +117,6 @@ function longest({ panels }: DirectionsProps): number {
   return Math.max(1, ...lengths)
 }
 
-const degrees = ({ x, y }: Direction) => (Math.atan2(y, x) * 180) / Math.PI
+const degrees = ({ x, y }: PlanarDirection) => (Math.atan2(y, x) * 180) / Math.PI
 
 const colorOf = (index: number) => seriesColors[index % seriesColors.length]!

@@ -9,6 +9,7 @@ describe('number lines', () => {
     expect(linearTicks(97, 1013, 4)).toEqual([500, 1000])
     expect(linearTicks(3, 3)).toEqual([3])
     expect(logTicks(1, 1e6, 3)).toEqual([1, 100, 1e4, 1e6])
+    expect(logTicks(13, 769)).toEqual([20, 50, 100, 200, 500])
     expect(logTicks(2, 9)).toEqual([2, 4, 6, 8])
   })
 

@@ -34,11 +34,15 @@ export function linearTicks(low: number, high: number, count = 5): number[] {
   return ticks
 }
 
-/** Powers of ten inside [low, high] (thinned to about `count`), or round numbers where there are fewer than two. */
+/** Powers of ten inside [low, high] (thinned to about `count`); where there are fewer than two, 1, 2 and 5 times them, or round numbers. */
 export function logTicks(low: number, high: number, count = 5): number[] {
   const first = Math.ceil(Math.log10(low) - 1e-9)
   const last = Math.floor(Math.log10(high) + 1e-9)
-  if (last - first < 1) return linearTicks(low, high, count).filter((tick) => tick > 0)
+  if (last - first < 1) {
+    const finer = [first - 1, first, last].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)))
+    const inside = [...new Set(finer)].filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9))
+    return inside.length > 2 ? inside : linearTicks(low, high, count).filter((tick) => tick > 0)
+  }
   const stride = Math.ceil((last - first + 1) / (count + 1))
   const ticks: number[] = []
   for (let power = first; power <= last; power += stride) ticks.push(Number(`1e${power}`))

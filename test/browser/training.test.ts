@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createNodeBackend, curveOf, Engine, type LogEntry, type WebBackendOptions } from '../../src/index.ts'
+import type { WebBackendOptions } from '../../src/engine/web/backend.ts'
+import { createNodeBackend, curveOf, Engine, type LogEntry } from '../../src/index.ts'
 import { chromiumPath, hasChromium, launchChromium, type ServedPage, servePage } from '../support/browser.ts'
 import { runTinyTraining } from '../support/tiny-training.ts'
 

@@ -49,7 +49,7 @@ export async function servePage(entry: string, isolated: boolean): Promise<Serve
     target: 'es2022',
     dts: false,
     // What the page loads by itself is ONNX Runtime alone; a bare import of anything else would fail in a browser.
-    deps: { alwaysBundle: [/^@huggingface\//, 'valibot'] },
+    deps: { alwaysBundle: [/^(?!onnxruntime-web)/] },
     logLevel: 'error',
     outExtensions: () => ({ js: '.mjs' }),
   })

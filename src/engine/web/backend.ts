@@ -15,7 +15,7 @@ export interface WebBackendOptions {
 
 /**
  * ONNX Runtime in this browser page or worker. Threads and paths are settings of the whole page and fixed by its first session;
- * a page that is not cross-origin isolated gets one thread, and the backend's name says so.
+ * a page that is not cross-origin isolated gets one thread, and the backend's name says so. On WebGPU float64 is computed as float32.
  * Throws when WebGPU is asked for and the browser or the machine has none.
  */
 export async function createWebBackend({
@@ -35,6 +35,8 @@ export async function createWebBackend({
     name: provider === 'webgpu' ? 'onnxruntime-web webgpu' : `onnxruntime-web wasm, ${threadsNote(count, isolated)}`,
     blocking: provider === 'wasm',
     copiesInputs: true,
+    // onnxruntime-web's build for WebGPU has no float64 kernels, not even on the CPU
+    narrowsFloat64: provider === 'webgpu',
     sessionOptions,
   })
 }

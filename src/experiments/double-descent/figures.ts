@@ -9,7 +9,7 @@ export function figures(results: readonly ArmResult[]): Readonly<Record<string, 
     ...line('tuned ridge', 'features-tuned', curve),
     ...line('least squares, no label noise', 'features-clean', curve),
   ]
-  const common = { yLabel: 'test loss / variance of the labels', xScale: 'log', yScale: 'log' } as const
+  const common = { yLabel: 'test loss / variance of the labels', xScale: 'log' } as const
   const decayed = results.find(({ arm }) => arm === 'network-decay')
   const penalties = Object.keys(decayed?.measures.curves ?? {}).filter((name) => name.startsWith('test/'))
   const pictures = {
@@ -17,12 +17,14 @@ export function figures(results: readonly ArmResult[]): Readonly<Record<string, 
       ...common,
       title: 'Random features: the peak lies where there are as many features as examples',
       xLabel: 'features',
+      yScale: 'log' as const,
       series: features('modelWise'),
     },
     'sample-wise': {
       ...common,
       title: 'Random features: more examples make it worse before they make it better',
       xLabel: 'training examples',
+      yScale: 'log' as const,
       series: features('sampleWise'),
     },
     networks: {
@@ -52,7 +54,7 @@ export function figures(results: readonly ArmResult[]): Readonly<Record<string, 
   )
 }
 
-/** The mean over an arm's seeds with a band from the lowest to the highest; nothing where the arm was left out. */
+/** The geometric mean over an arm's seeds with a band from the lowest to the highest; nothing where the arm was left out. */
 function bandOver(name: string, results: readonly ArmResult[], arm: string, curve: string): Series[] {
   const curves = results.filter((one) => one.arm === arm).map(({ measures }) => measures.curves[curve]!)
   const [first] = curves

@@ -65,15 +65,21 @@ export interface AblationShares {
   readonly induction: number
   /** As many other heads, several random sets: heads that neither match prefixes nor attend to the previous token for those that do. */
   readonly others: readonly number[]
+  /** The same for heads that do not compose with induction heads as their keys, either. */
+  readonly othersNotComposing: readonly number[]
   readonly previousToken: number
   /** The previous-token heads again, with the later layers' attention held as it was: what does not pass through attention. */
   readonly previousTokenPatternsKept: number
 }
 
-/** Ablates the heads of the circuit, and others, on text. */
+/**
+ * Ablates the heads of the circuit, and others, on text. Sets of other heads are as large as that of the induction heads, or as
+ * large as what is left allows.
+ */
 export async function ablationShares(
   model: Model,
   circuit: Circuit,
+  composing: readonly Head[],
   texts: Texts,
   { otherSets, seed, ...options }: WorkOptions & { readonly otherSets: number; readonly seed: number },
 ): Promise<AblationShares> {
@@ -83,20 +89,26 @@ export async function ablationShares(
     heads.length === 0
       ? Number.NaN
       : 1 - (await inContextScore(model, texts.prompts, [...meanAblation(heads, texts), ...more], options)) / whole
-  const rest = Array.from({ length: n_layers * n_heads }, (_, i) => ({
+  const all = Array.from({ length: n_layers * n_heads }, (_, i) => ({
     layer: Math.floor(i / n_heads),
     head: i % n_heads,
-  })).filter((one) => !isAmong(one, [...circuit.induction, ...circuit.previousToken]))
-  const others: number[] = []
-  for (let set = 0; set < otherSets; set++) {
-    const order = permutation(rest.length, randomSource(seed, 'other heads', set))
-    others.push(await removed([...order.subarray(0, circuit.induction.length)].map((i) => rest[i]!)))
+  }))
+  const removedWithout = async (kept: readonly Head[]) => {
+    const rest = all.filter((one) => !isAmong(one, kept))
+    const shares: number[] = []
+    for (let set = 0; set < otherSets; set++) {
+      const order = permutation(rest.length, randomSource(seed, 'other heads', set))
+      shares.push(await removed([...order.subarray(0, circuit.induction.length)].map((i) => rest[i]!)))
+    }
+    return shares
   }
+  const inCircuit = [...circuit.induction, ...circuit.previousToken]
   const firstReader = Math.min(...circuit.induction.map(({ layer }) => layer))
   return {
     whole,
     induction: await removed(circuit.induction),
-    others,
+    others: await removedWithout(inCircuit),
+    othersNotComposing: await removedWithout([...inCircuit, ...composing]),
     previousToken: await removed(circuit.previousToken),
     previousTokenPatternsKept: await removed(
       circuit.previousToken,

@@ -7,7 +7,8 @@ import { randomSource } from '../../random/index.ts'
 import { inductionText } from '../../train/tasks/induction.ts'
 import { openTrainedModel } from '../trained-model.ts'
 import { ablationShares, inContextScore, type Texts } from './ablation.ts'
-import { type Circuit, circuitScalars, measureCircuit } from './circuit.ts'
+import { type Circuit, circuitScalars, composingHeads, measureCircuit } from './circuit.ts'
+import { keysByKind, longerMatches } from './longer-matches.ts'
 
 const planted = inductionProblem(5)
 const circuit: Circuit = { induction: [{ layer: 1, head: 0 }], previousToken: [{ layer: 0, head: 0 }] }
@@ -34,16 +35,25 @@ describe('measures of a planted induction circuit', () => {
     expect(scalars.keyCompositionZ).toBeGreaterThan(5)
     expect(scalars.queryCompositionZ).toBeLessThan(0)
     expect(scalars.valueCompositionZ).toBeLessThan(0)
+    expect(composingHeads(measured, circuit)).toEqual(circuit.previousToken)
     expect(scalars.leastInductionCopying).toBeGreaterThan(0.5)
   })
 
   it('gives the whole score to the heads of the circuit, through attention, and none to others', async () => {
-    const shares = await ablationShares(model, circuit, texts, { otherSets: 3, seed: 0 })
+    const shares = await ablationShares(model, circuit, [], texts, { otherSets: 3, seed: 0 })
     expect(shares.whole).toBeLessThan(-0.3)
     expect(shares.induction).toBeGreaterThan(0.85)
     expect(shares.previousToken).toBeGreaterThan(0.85)
     expect(Math.abs(shares.previousTokenPatternsKept)).toBeLessThan(0.05)
     for (const share of shares.others) expect(Math.abs(share)).toBeLessThan(1e-4)
+  })
+
+  it('sees that the planted heads match one token, whatever came before it', async () => {
+    const { twoBack, twoTokenShare } = await longerMatches(model, circuit, texts.prompts.slice(0, 8))
+    expect(twoBack).toBeLessThan(0.15)
+    // attention is even over the followers of all earlier occurrences
+    expect(twoTokenShare).toBeGreaterThan(0.3)
+    expect(twoTokenShare).toBeLessThan(0.7)
   })
 
   it('scores text without repeats as nothing learned from context', async () => {
@@ -53,4 +63,17 @@ describe('measures of a planted induction circuit', () => {
       Math.abs(await inContextScore(model, texts.prompts, [])),
     )
   })
+})
+
+it('tells followers of two-token matches from those of one, where a query has both', () => {
+  // the last 2 has come before twice: after 1, as now, and after 3
+  const text = [9, 1, 2, 5, 3, 2, 6, 1, 2]
+  const keys = keysByKind(text)
+  const marked = (kind: number, query: number) =>
+    text.flatMap((_, key) => (keys[(kind * text.length + query) * text.length + key] === 1 ? [key] : []))
+  expect(marked(0, 8)).toEqual([6])
+  expect(marked(1, 8)).toEqual([6])
+  expect(marked(2, 8)).toEqual([3])
+  // one earlier 2, and not after the same token: nothing to choose between
+  expect([...marked(1, 5), ...marked(2, 5)]).toEqual([])
 })

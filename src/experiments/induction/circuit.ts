@@ -2,6 +2,7 @@ import type { WorkOptions } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import { type ComposedPair, type Composition, compositionScores, rankPairs } from '../../methods/composition.ts'
 import { headDetectors, type ScoredHead } from '../../methods/head-detectors.ts'
+import { type RepeatedTokens, type RepeatedTokensOptions, repeatedRandomTokens } from '../../methods/repeated-tokens.ts'
 
 /** A head's place. */
 export interface Head {
@@ -31,12 +32,7 @@ export async function measureCircuit(
   vocabulary: number,
   { seed, ...options }: WorkOptions & { readonly seed: number },
 ): Promise<CircuitMeasures> {
-  const tokens = Array.from({ length: vocabulary }, (_, token) => token)
-  const period = Math.min(25, Math.floor((model.config.n_ctx - 1) / 4))
-  const { values } = await headDetectors(model, [], {
-    ...options,
-    ...{ seed, tokens, startToken: vocabulary, period, repeats: 4 },
-  })
+  const { values } = await headDetectors(model, [], { ...options, ...repeatedTokens(model, vocabulary, seed) })
   const composition =
     model.config.n_layers === 1 ? undefined : await compositionScores(model, { seed, signal: options.signal })
   const ranked = (kind: Composition) => (composition ? rankPairs(composition, kind) : [])
@@ -45,6 +41,25 @@ export async function measureCircuit(
     copying: values.ranking.copying,
     composition: { Q: ranked('Q'), K: ranked('K'), V: ranked('V') },
   }
+}
+
+/** Random tokens of the text's vocabulary, which lacks the start token only, four times after the start token. */
+function repeatedTokens({ config }: Model, vocabulary: number, seed: number): RepeatedTokensOptions {
+  const tokens = Array.from({ length: vocabulary }, (_, token) => token)
+  return { seed, tokens, startToken: vocabulary, period: Math.min(25, Math.floor((config.n_ctx - 1) / 4)), repeats: 4 }
+}
+
+/** The sequences on which `measureCircuit` scores heads. */
+export function repeatedTokensOf(model: Model, vocabulary: number, seed: number): RepeatedTokens {
+  return repeatedRandomTokens(model, repeatedTokens(model, vocabulary, seed))
+}
+
+/** Key composition with an induction head above this many standard deviations of random heads makes a head part of its circuit. */
+const COMPOSES = 5
+
+/** Earlier heads that compose with an induction head as its keys, whatever they attend to. */
+export function composingHeads({ composition }: CircuitMeasures, { induction }: Circuit): Head[] {
+  return composition.K.filter(({ to, z }) => z >= COMPOSES && isAmong(to, induction)).map(({ from }) => from)
 }
 
 /** Whether a head is one of several. */

@@ -12,6 +12,7 @@ export function inductionFigures(results: readonly ArmResult[]): Record<string, 
     const { config, ablation } = tablesOf(result)
     if (config.n_layers === 1) continue
     figures[`heads-${nameOf(result)}`] = headsFigure(result)
+    figures[`formation-${nameOf(result)}`] = formationFigure(result)
     figures[`positions-${nameOf(result)}`] = positionsFigure(result)
     figures[`key-composition-${nameOf(result)}`] = compositionFigure(result)
     if (ablation) figures[`ablation-${nameOf(result)}`] = ablationFigure(result)
@@ -31,11 +32,16 @@ function curveOfRun(result: ArmResult, curve: string, name = `${result.arm}, see
   return { name, ...result.measures.curves[curve]! }
 }
 
+/** A series for a logarithmic axis, on which step 0 has no place. */
+function withoutStart({ name, x, y }: Series): Series {
+  return { name, x: x.slice(1), y: y.slice(1) }
+}
+
 function inContextFigure(results: readonly ArmResult[]): string {
   return renderSvg('curves', {
     title: 'Learning from context: loss late in the context minus loss early in it',
     xLabel: 'training step',
-    yLabel: 'loss around position 240 minus around 24 of 256 (nats); below 0 the model uses its context',
+    yLabel: 'late minus early loss (nats); below 0 the model uses its context',
     series: results.map((result) => curveOfRun(result, 'inContext')),
   })
 }
@@ -46,7 +52,7 @@ function lossFigure(results: readonly ArmResult[]): string {
     xLabel: 'training step',
     yLabel: 'loss on held-out text (nats)',
     xScale: 'log',
-    series: results.map((result) => curveOfRun(result, 'textLoss')),
+    series: results.map((result) => withoutStart(curveOfRun(result, 'textLoss'))),
     spans: results.slice(0, 1).flatMap((result) => formationSpans(tablesOf(result))),
   })
 }
@@ -70,6 +76,35 @@ function headsFigure(result: ArmResult): string {
   })
 }
 
+/** What comes first: every quantity as a share of its way from its first to its last value. */
+function formationFigure(result: ArmResult): string {
+  const quantities = {
+    bestPreviousToken: 'previous-token attention, best head',
+    keyComposition: 'key composition, strongest pair (z)',
+    bestPrefix: 'prefix matching, best head',
+    copying: 'copying, mean of induction heads',
+    inContext: 'in-context-learning score',
+    twoBack: 'attention two back, best first-layer head',
+    twoTokenShare: 'two-token matches, share of attention',
+  }
+  return renderSvg('curves', {
+    title: `How the circuit forms (${result.arm}, seed ${result.seed})`,
+    xLabel: 'training step',
+    yLabel: 'share of the way from the first to the last value',
+    series: Object.entries(quantities)
+      .filter(([curve]) => curve in result.measures.curves)
+      .map(([curve, name]) => progress(curveOfRun(result, curve, name))),
+    spans: formationSpans(tablesOf(result)),
+  })
+}
+
+/** 0 at the first value, 1 at the last. */
+function progress({ name, x, y }: Series): Series {
+  const values = y.map(Number)
+  const [first, last] = [values[0]!, values.at(-1)!]
+  return { name, x, y: values.map((value) => (value - first) / (last - first)) }
+}
+
 function positionsFigure(result: ArmResult): string {
   const { byPosition, config } = tablesOf(result)
   const width = config.n_ctx / STRETCHES
@@ -87,7 +122,7 @@ function positionsFigure(result: ArmResult): string {
 
 function ablationFigure(result: ArmResult): string {
   const { ablation, circuit } = tablesOf(result)
-  const { others, ...shares } = ablation!
+  const { others, othersNotComposing, ...shares } = ablation!
   return renderSvg('barList', {
     title: `What of learning from context goes when heads are mean-ablated (${result.arm}, seed ${result.seed})`,
     valueLabel: 'share of the in-context-learning score removed',
@@ -95,7 +130,8 @@ function ablationFigure(result: ArmResult): string {
       { label: `${circuit.induction.length} induction heads`, value: shares.induction },
       { label: `${circuit.previousToken.length} previous-token heads`, value: shares.previousToken },
       { label: 'the same, later patterns kept', value: shares.previousTokenPatternsKept },
-      ...others.map((value, i) => ({ label: `${circuit.induction.length} other heads, set ${i + 1}`, value })),
+      ...others.map((value, i) => ({ label: `other heads, set ${i + 1}`, value })),
+      ...othersNotComposing.map((value, i) => ({ label: `others that do not compose, set ${i + 1}`, value })),
     ],
   })
 }

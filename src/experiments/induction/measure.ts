@@ -7,7 +7,15 @@ import type { ArmContext, Measures, TrainedRun } from '../experiment.ts'
 import { detectPhaseChanges, type PhaseChanges } from '../phase-change.ts'
 import { openTrainedModel } from '../trained-model.ts'
 import { type AblationShares, ablationShares, type Texts } from './ablation.ts'
-import { type Circuit, type CircuitMeasures, circuitScalars, type Head, measureCircuit } from './circuit.ts'
+import {
+  type Circuit,
+  type CircuitMeasures,
+  circuitScalars,
+  composingHeads,
+  type Head,
+  measureCircuit,
+} from './circuit.ts'
+import { circuitOverTraining } from './over-snapshots.ts'
 import { type Formation, formationOf, type HeadCurves, headCurves, largestOf, nearest } from './over-training.ts'
 
 /** A head that attends by prefix matching, or to the previous token, to this degree is named after it. */
@@ -15,6 +23,9 @@ const NAMED = 0.3
 
 /** Curves simulated for each p-value of a phase change. */
 const NULLS = 200
+
+/** The formation of heads in a run that ends without induction heads. */
+const NOTHING_FORMED: Formation = { start: Number.NaN, end: Number.NaN, inContextHalf: Number.NaN }
 
 /** The tables of one run's measures. */
 export interface InductionTables {
@@ -56,18 +67,32 @@ export async function measureInduction(context: ArmContext): Promise<Measures> {
     secondCopyAccuracy: logged('repeats/accuracy'),
     ...{ bestPrefix, bestPreviousToken },
   }
-  const formation = formationOf(bestPrefix, curves.inContext)
   const circuit = circuitOf(heads)
+  const formation = circuit.induction.length === 0 ? NOTHING_FORMED : formationOf(bestPrefix, curves.inContext)
 
   const model = await openTrainedModel(run.problem, run.parameters, engine)
   try {
+    const texts = textsOf(config, seed, parameters.sequences)
+    const measured = await measureCircuit(model, config.vocabulary, { seed, signal })
     const ablation =
       circuit.induction.length === 0
         ? null
-        : await ablationShares(model, circuit, textsOf(config, seed, parameters.sequences), {
+        : await ablationShares(model, circuit, composingHeads(measured, circuit), texts, {
             ...{ otherSets: parameters.otherSets, seed, signal },
           })
-    const measured = await measureCircuit(model, config.vocabulary, { seed, signal })
+    const [strongest] = measured.composition.K
+    const overTraining =
+      strongest && circuit.induction.length > 0
+        ? await circuitOverTraining(
+            run,
+            engine,
+            circuit,
+            strongest,
+            config.vocabulary,
+            texts.reference.slice(0, 4),
+            context,
+          )
+        : {}
     const changes = changesOf(curves, seed)
     const tables: InductionTables = {
       ...{ config, heads, circuit, measured, formation, changes, ablation },
@@ -80,7 +105,10 @@ export async function measureInduction(context: ArmContext): Promise<Measures> {
         ...ablationScalars(tables),
       },
       curves: Object.fromEntries(
-        Object.entries(curves).map(([name, { steps, values }]) => [name, { x: steps, y: values }]),
+        Object.entries({ ...curves, ...overTraining }).map(([name, { steps, values }]) => [
+          name,
+          { x: steps, y: values },
+        ]),
       ),
       tables: { induction: tables },
     }
@@ -153,10 +181,16 @@ function ablationScalars({ circuit, ablation, changes }: InductionTables): Recor
   return {
     ...{ inductionHeads: circuit.induction.length, previousTokenHeads: circuit.previousToken.length },
     inductionAblated: ablation?.induction ?? Number.NaN,
-    othersAblated: others.reduce((sum, share) => sum + share, 0) / others.length,
+    othersAblated: meanOf(others),
     othersAblatedWorst: others.length === 0 ? Number.NaN : Math.max(...others),
+    othersNotComposingAblated: meanOf(ablation?.othersNotComposing ?? []),
     previousTokenAblated: ablation?.previousToken ?? Number.NaN,
     previousTokenAblatedPatternsKept: ablation?.previousTokenPatternsKept ?? Number.NaN,
     ...Object.fromEntries(Object.entries(changes).map(([name, found]) => [`${name}Changes`, found.changes.length])),
   }
+}
+
+/** NaN for none. */
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

@@ -18,10 +18,10 @@ const spec = {
       role: 'claim',
       description: 'Trains.',
       training: {
-        task: 'modular-addition',
-        config: { p: 5, d_model: 8, n_heads: 2, d_mlp: 8 },
+        task: 'noisy-teacher',
+        config: { inputs: 2, trainExamples: 10, validationExamples: 5, testExamples: 5, widths: [3] },
         steps: 40,
-        optimiser: { name: 'adamw', learningRate: 0.02 },
+        stepsPerRun: 1,
         snapshots: { every: 20 },
         logEvery: 1,
       },

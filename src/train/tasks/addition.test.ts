@@ -2,6 +2,9 @@ import * as v from 'valibot'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Engine } from '../../engine/index.ts'
 import { createNodeBackend } from '../../engine/node/backend.ts'
+import { writeSafetensors } from '../../hub/safetensors-write.ts'
+import { memorySource } from '../../hub/source.ts'
+import { openModel } from '../../lab/index.ts'
 import { curveOf, memoryStore, parseTrainingConfig, train } from '../index.ts'
 import { pairKinds } from './addition/categories.ts'
 import {
@@ -109,6 +112,24 @@ describe('the addition task', () => {
     expect((evaluated['digit-tasks/UC1'] as number[])[2]).toBe(0)
     expect((evaluated['digit-tasks/US9'] as number[]).slice(1)).toEqual([0, 0])
     expect(Math.min(...(evaluated['digit-tasks/BA'] as number[]))).toBeGreaterThan(0)
+  })
+
+  it('saves a model that reads questions as text', async () => {
+    for (const sign of [false, true]) {
+      const problem = await create({ ...small, sign })
+      const files = {
+        ...problem.modelFiles,
+        'config.json': JSON.stringify(problem.model!.json),
+        'model.safetensors': writeSafetensors(problem.model!.checkpoint(problem.initial())),
+      }
+      const model = await openModel(memorySource(files), engine.backend)
+      const question = { first: [2, 1], second: [4, 3] }
+      const ids = [...encodeQuestions({ digits: 2, sign }, [question])].map(Number)
+      const text = sign ? '12+34=+046' : '12+34=046'
+      expect(model.tokenizer!.encode(text).ids).toEqual(ids)
+      expect(model.tokenizer!.decode(ids)).toBe(text)
+      await model.dispose()
+    }
   })
 
   it('refuses heads that do not divide the model', () => {

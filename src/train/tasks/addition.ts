@@ -15,7 +15,14 @@ import {
   questionOfKinds,
   randomQuestion,
 } from './addition/categories.ts'
-import { answerLength, encodeQuestions, equalsPosition, sequenceLength, vocabulary } from './addition/format.ts'
+import {
+  answerLength,
+  encodeQuestions,
+  equalsPosition,
+  sequenceLength,
+  tokenizerJson,
+  vocabulary,
+} from './addition/format.ts'
 
 const size = v.pipe(v.number(), v.integer(), v.minValue(1))
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
@@ -139,6 +146,7 @@ export const addition: Task<AdditionConfig> = {
       ],
       tokensPerBatch: batchSize * sequenceLength(config),
       model,
+      modelFiles: { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(tokenizerJson(config))) },
     }
   },
 }

@@ -39,7 +39,8 @@ const ROTATIONS = 32
  *
  * A rotated model is written as: every stored matrix W' acts on coordinates x' with x = x' R. With a shared R, training is the
  * unrotated training seen through R: what was along an axis of x' is along none of x. With a rotation for every matrix, no two
- * matrices' updates agree on an axis.
+ * matrices' updates agree on an axis. A single random rotation is a single draw: where tokens share a large vector, the kurtosis of a
+ * rotated stream varies by about sqrt(24 / d) from rotation to rotation.
  */
 export const privilegedBasis: Task<PrivilegedBasisConfig> = {
   name: 'privileged-basis',
@@ -89,17 +90,22 @@ export const privilegedBasis: Task<PrivilegedBasisConfig> = {
           if (name === 'blocks.0.hook_resid_pre' || name.endsWith('hook_resid_post')) streams.push(x)
           return x
         })
-        // one or several bases side by side [d, bases * d]: the mean kurtosis of every stream over tokens and bases
-        const kurtoses = (bases?: Tensor) =>
-          concat(streams.map((x) => meanKurtosis(bases ? x.matmul(bases).reshape(-1, d_model) : x).reshape(1)))
+        const ofStreams = (measure: (x: Tensor) => Tensor) => concat(streams.map((x) => measure(x).reshape(1)))
+        // one or several bases side by side [d, bases * d]: the mean over tokens and bases
+        const kurtosisIn = (bases: Tensor) => ofStreams((x) => meanKurtosis(x.matmul(bases).reshape(-1, d_model)))
+        const common = (x: Tensor) => x.mean([0, 1], true)
         return {
           loss: losses(parameters, tokens!).mean(),
           // each [layers + 1]: after the embedding and after every block
-          kurtosis: kurtoses(),
-          rotatedKurtosis: kurtoses(rotations!),
+          kurtosis: ofStreams(meanKurtosis),
+          rotatedKurtosis: kurtosisIn(rotations!),
+          outliers: ofStreams(outliersPerToken),
+          // what is left when the part that all tokens share is taken out, and how large that part is
+          differencesKurtosis: ofStreams((x) => meanKurtosis(x.sub(common(x)))),
+          commonShare: ofStreams((x) => common(x).square().mean().div(x.square().mean())),
           // x' of x = x' R
           ...(config.rotation === 'shared'
-            ? { optimiserKurtosis: kurtoses(sharedRotation(d_model, seed).transpose()) }
+            ? { optimiserKurtosis: kurtosisIn(sharedRotation(d_model, seed).transpose()) }
             : {}),
         }
       },
@@ -127,6 +133,12 @@ export const privilegedBasis: Task<PrivilegedBasisConfig> = {
 export function meanKurtosis(x: Tensor): Tensor {
   const squares = x.sub(x.mean(-1, true)).square()
   return squares.square().mean(-1).div(squares.mean(-1).square()).mean()
+}
+
+/** How many coordinates of a row of x [..., d] lie further from its mean than six standard deviations; the mean over rows. */
+function outliersPerToken(x: Tensor): Tensor {
+  const squares = x.sub(x.mean(-1, true)).square()
+  return squares.greater(squares.mean(-1, true).mul(36)).cast('float32').sum(-1).mean()
 }
 
 /** Maps the stored matrices to those of the model, in which rotations are undone. */

@@ -9,7 +9,7 @@ export interface Question {
 /** What a digit pair does to a carry, whatever comes in: stops it (sum below 9), hands it on (9), makes one (above 9). */
 export type PairKind = 'stops' | 'passes' | 'makes'
 
-/** What an answer digit needs (Quirke & Barez 2023): nothing from below, a carry made right below, or one through sums of 9. */
+/** What an answer digit needs (Quirke & Barez 2023): no carry, one made right below, or one through sums of 9. */
 export type DigitTask = 'BA' | 'UC1' | 'US9'
 
 /** All pairs of digits of each kind: 45, 10 and 45. */
@@ -58,11 +58,16 @@ export function carryOrigins(question: Question): number[] {
   return [...origins, passed]
 }
 
-/** The task of each answer digit, lowest first. */
-export function digitTasks(question: Question): DigitTask[] {
-  return carryOrigins(question).map((origin) => {
-    if (origin < 0) return 'BA'
-    return origin === 0 ? 'UC1' : 'US9'
+/**
+ * The task of each answer digit, lowest first. Undefined where the pair right below sums to 9 and passes no carry: that is
+ * added without one, but only what lies further below tells so.
+ */
+export function digitTasks(question: Question): (DigitTask | undefined)[] {
+  const kinds = pairKinds(question)
+  return carryOrigins(question).map((origin, digit) => {
+    if (origin === 0) return 'UC1'
+    if (origin > 0) return 'US9'
+    return kinds[digit - 1] === 'passes' ? undefined : 'BA'
   })
 }
 

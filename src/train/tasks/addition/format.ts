@@ -12,6 +12,24 @@ export function vocabulary({ sign }: AdditionFormat): string[] {
   return [...'0123456789', '+', ...(sign ? ['-', '=', '*', '/'] : ['='])]
 }
 
+/** The tokenizer.json of a format: every character is a token, and there are no merges. */
+export function tokenizerJson(format: AdditionFormat): Record<string, unknown> {
+  const vocab = Object.fromEntries(vocabulary(format).map((token, id) => [token, id]))
+  return {
+    version: '1.0',
+    ...{
+      truncation: null,
+      padding: null,
+      added_tokens: [],
+      normalizer: null,
+      pre_tokenizer: null,
+      post_processor: null,
+    },
+    decoder: { type: 'Fuse' },
+    model: { type: 'BPE', vocab, merges: [], unk_token: null },
+  }
+}
+
 /** Tokens of a question with its answer. */
 export function sequenceLength(format: AdditionFormat): number {
   return 2 * format.digits + 2 + answerLength(format)
