@@ -1,18 +1,17 @@
 import type { ResolvedModel } from '../hub/snapshot.ts'
 import type { Model } from '../lab/index.ts'
 import type { ModelSpec } from '../runs/index.ts'
-import { bundledModels } from './bundled.ts'
+import { bundledModels, defaultModel } from './bundled.ts'
 import type { Session } from './command.ts'
 import { UsageError } from './errors.ts'
 import type { ModelFlags } from './flags.ts'
 
-/** The model that is asked for, or the one that ships. Throws a usage error when there is neither. */
+/** The model that is asked for, or the default that ships. Throws a usage error when there is neither. */
 export function modelReference({ model }: { readonly model?: string }): string {
-  const [shipped] = bundledModels().keys()
-  const ref = model ?? shipped
+  const ref = model ?? defaultModel()
   if (ref !== undefined) return ref
   throw new UsageError(
-    'No model ships with this version, so say which: --model FOLDER, or a hub id such as --model openai-community/gpt2.',
+    'No default model ships with this version, so say which: --model FOLDER, or a hub id such as --model openai-community/gpt2.',
   )
 }
 

@@ -1,6 +1,6 @@
 import { Command as CommanderCommand, CommanderError } from 'commander'
 import { wrap } from '../views/labels.ts'
-import { bundledModels, packageVersion } from './bundled.ts'
+import { defaultModel, packageVersion } from './bundled.ts'
 import type { Command, Session } from './command.ts'
 import { commands } from './commands/index.ts'
 import { EDIT_GRAMMAR } from './edit-grammar.ts'
@@ -102,8 +102,7 @@ async function runCommand(
 }
 
 function overview(): string {
-  const [shipped] = bundledModels().keys()
-  const model = shipped === undefined ? ' --model openai-community/gpt2' : ''
+  const model = defaultModel() === undefined ? ' --model openai-community/gpt2' : ''
   return `
 Examples:
   diopter lens "The Eiffel Tower is in the city of"${model}

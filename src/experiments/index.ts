@@ -4,6 +4,8 @@ import { doubleDescent } from './double-descent/index.ts'
 import type { Experiment } from './experiment.ts'
 import { grokking } from './grokking/index.ts'
 import { inductionHeads } from './induction/index.ts'
+import { privilegedBasisExperiment } from './privileged-basis/index.ts'
+import { superpositionExperiment } from './superposition/index.ts'
 import { textModel } from './text/index.ts'
 
 /** Every reproduction: a new one is a folder here, a line in this table and its experiments/<name>/experiment.json. */
@@ -12,6 +14,8 @@ export const experiments: readonly Experiment[] = [
   doubleDescent,
   grokking,
   inductionHeads,
+  privilegedBasisExperiment,
+  superpositionExperiment,
   textModel,
 ]
 

@@ -43,11 +43,11 @@ function accuracyFigure(main: readonly ArmResult[]): string {
     title: 'Delayed generalisation: accuracy on trained and on held-out pairs',
     yLabel: 'accuracy',
     ...overSteps,
-    // the largest change in test accuracy that is shorter than anything smooth
+    // the last rise of test accuracy that is shorter than anything smooth
     spans: main.flatMap(({ seed, measures }) => {
       const { changes } = (measures.tables.changes as Changes).testAccuracy
-      const [largest] = changes.toSorted((one, other) => other.effect.share - one.effect.share)
-      return largest ? [{ name: `test, seed ${seed}`, from: largest.interval[0], to: largest.interval[1] }] : []
+      const last = changes.findLast(({ direction }) => direction === 'rise')
+      return last ? [{ name: `test, seed ${seed}`, from: last.interval[0], to: last.interval[1] }] : []
     }),
     series: main.flatMap(({ seed, measures }) => [
       line(measures, 'trainAccuracy', `train, seed ${seed}`),

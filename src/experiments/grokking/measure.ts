@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../errors/index.ts'
 import { type Curve, curveOf } from '../../train/index.ts'
 import type { ArmContext, Measures } from '../experiment.ts'
-import { detectPhaseChanges, type PhaseChanges } from '../phase-change.ts'
+import { detectPhaseChanges, type PhaseChange, type PhaseChanges } from '../phase-change.ts'
 import { gini, powerByFrequency, topShare } from './fourier.ts'
 import type { KeyFrequencies } from './key-frequencies.ts'
 import { phasesOf } from './phases.ts'
@@ -73,7 +73,9 @@ export async function measureGrokking(context: ArmContext): Promise<Measures> {
       giniEmbeddingHalfway: between((from) => halfwayAfter(structure.giniEmbedding, from)),
       testLossHalfway: between((from) => halfwayAfter(testLoss, from)),
       ...Object.fromEntries(phases.map(({ name, to }) => [`until/${name}`, to])),
-      ...Object.assign({}, ...Object.entries(changes).map(([name, found]) => changeScalars(name, found))),
+      ...changeScalars('testAccuracy', changes.testAccuracy, 'rise'),
+      ...changeScalars('testLoss', changes.testLoss, 'fall'),
+      ...changeScalars('restricted', changes.restricted, 'fall'),
     },
     curves: Object.fromEntries(
       Object.entries({
@@ -95,14 +97,18 @@ export async function measureGrokking(context: ArmContext): Promise<Measures> {
 
 const stepOf = (transition: Transition | null) => transition?.to ?? Number.NaN
 
-/** How many phase changes a curve has, how many of the detector's checks failed, and where the largest change lies. */
-function changeScalars(curve: string, { changes, checks }: PhaseChanges): Record<string, number> {
+/** How many phase changes a curve has, how many of the detector's checks failed, and its last change for the better. */
+function changeScalars(
+  curve: string,
+  { changes, checks }: PhaseChanges,
+  better: PhaseChange['direction'],
+): Record<string, number> {
   const name = (what: string) => `phaseChange/${curve}/${what}`
   const failed = checks.filter(({ verdict }) => verdict === 'fails').length
   const counts = { [name('count')]: changes.length, [name('failedChecks')]: failed }
-  const [largest] = changes.toSorted((a, b) => b.effect.share - a.effect.share)
-  if (!largest) return counts
-  const { interval, center, effect, sharpness, pValue } = largest
+  const last = changes.findLast(({ direction }) => direction === better)
+  if (!last) return counts
+  const { interval, center, effect, sharpness, pValue } = last
   return {
     ...counts,
     ...{ [name('from')]: interval[0], [name('center')]: center, [name('to')]: interval[1] },

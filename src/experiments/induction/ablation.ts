@@ -65,8 +65,9 @@ export interface AblationShares {
   readonly induction: number
   /** As many other heads, several random sets: heads that neither match prefixes nor attend to the previous token for those that do. */
   readonly others: readonly number[]
-  /** The same for heads that do not compose with induction heads as their keys, either. */
-  readonly othersNotComposing: readonly number[]
+  /** The same for heads that do not look two tokens back for induction heads, either. */
+  readonly othersButTwoBack: readonly number[]
+  readonly twoBack: number
   readonly previousToken: number
   /** The previous-token heads again, with the later layers' attention held as it was: what does not pass through attention. */
   readonly previousTokenPatternsKept: number
@@ -79,7 +80,6 @@ export interface AblationShares {
 export async function ablationShares(
   model: Model,
   circuit: Circuit,
-  composing: readonly Head[],
   texts: Texts,
   { otherSets, seed, ...options }: WorkOptions & { readonly otherSets: number; readonly seed: number },
 ): Promise<AblationShares> {
@@ -96,7 +96,9 @@ export async function ablationShares(
   const removedWithout = async (kept: readonly Head[]) => {
     const rest = all.filter((one) => !isAmong(one, kept))
     const shares: number[] = []
-    for (let set = 0; set < otherSets; set++) {
+    // all that is left is one set
+    const sets = rest.length > circuit.induction.length ? otherSets : 1
+    for (let set = 0; set < sets; set++) {
       const order = permutation(rest.length, randomSource(seed, 'other heads', set))
       shares.push(await removed([...order.subarray(0, circuit.induction.length)].map((i) => rest[i]!)))
     }
@@ -108,7 +110,8 @@ export async function ablationShares(
     whole,
     induction: await removed(circuit.induction),
     others: await removedWithout(inCircuit),
-    othersNotComposing: await removedWithout([...inCircuit, ...composing]),
+    othersButTwoBack: await removedWithout([...inCircuit, ...circuit.twoBack]),
+    twoBack: await removed(circuit.twoBack),
     previousToken: await removed(circuit.previousToken),
     previousTokenPatternsKept: await removed(
       circuit.previousToken,

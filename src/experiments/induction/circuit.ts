@@ -15,6 +15,8 @@ export interface Circuit {
   readonly induction: readonly Head[]
   /** Heads of earlier layers that attend to the previous token. */
   readonly previousToken: readonly Head[]
+  /** Heads of earlier layers that attend to the token two back, by which induction heads can match two tokens. */
+  readonly twoBack: readonly Head[]
 }
 
 /** What weights and attention of a finished model say about its circuit. */
@@ -52,14 +54,6 @@ function repeatedTokens({ config }: Model, vocabulary: number, seed: number): Re
 /** The sequences on which `measureCircuit` scores heads. */
 export function repeatedTokensOf(model: Model, vocabulary: number, seed: number): RepeatedTokens {
   return repeatedRandomTokens(model, repeatedTokens(model, vocabulary, seed))
-}
-
-/** Key composition with an induction head above this many standard deviations of random heads makes a head part of its circuit. */
-const COMPOSES = 5
-
-/** Earlier heads that compose with an induction head as its keys, whatever they attend to. */
-export function composingHeads({ composition }: CircuitMeasures, { induction }: Circuit): Head[] {
-  return composition.K.filter(({ to, z }) => z >= COMPOSES && isAmong(to, induction)).map(({ from }) => from)
 }
 
 /** Whether a head is one of several. */

@@ -84,7 +84,7 @@ function formationFigure(result: ArmResult): string {
     bestPrefix: 'prefix matching, best head',
     copying: 'copying, mean of induction heads',
     inContext: 'in-context-learning score',
-    twoBack: 'attention two back, best first-layer head',
+    twoBack: 'attention two back, best head',
     twoTokenShare: 'two-token matches, share of attention',
   }
   return renderSvg('curves', {
@@ -122,7 +122,7 @@ function positionsFigure(result: ArmResult): string {
 
 function ablationFigure(result: ArmResult): string {
   const { ablation, circuit } = tablesOf(result)
-  const { others, othersNotComposing, ...shares } = ablation!
+  const { others, othersButTwoBack, ...shares } = ablation!
   return renderSvg('barList', {
     title: `What of learning from context goes when heads are mean-ablated (${result.arm}, seed ${result.seed})`,
     valueLabel: 'share of the in-context-learning score removed',
@@ -130,8 +130,11 @@ function ablationFigure(result: ArmResult): string {
       { label: `${circuit.induction.length} induction heads`, value: shares.induction },
       { label: `${circuit.previousToken.length} previous-token heads`, value: shares.previousToken },
       { label: 'the same, later patterns kept', value: shares.previousTokenPatternsKept },
+      ...(circuit.twoBack.length > 0
+        ? [{ label: `${circuit.twoBack.length} two-back heads`, value: shares.twoBack }]
+        : []),
       ...others.map((value, i) => ({ label: `other heads, set ${i + 1}`, value })),
-      ...othersNotComposing.map((value, i) => ({ label: `others that do not compose, set ${i + 1}`, value })),
+      ...othersButTwoBack.map((value, i) => ({ label: `without two-back heads, set ${i + 1}`, value })),
     ],
   })
 }
@@ -141,8 +144,15 @@ function compositionFigure(result: ArmResult): string {
   const [strongest] = measured.composition.K
   const { from, to } = strongest!
   const heads = Array.from({ length: config.n_heads }, (_, head) => head)
-  const label = (layer: number, head: number, role: string) =>
-    `L${layer}H${head}${isAmong({ layer, head }, [...circuit.induction, ...circuit.previousToken]) ? ` (${role})` : ''}`
+  const roles = [
+    { name: 'induction', members: circuit.induction },
+    { name: 'previous token', members: circuit.previousToken },
+    { name: 'two back', members: circuit.twoBack },
+  ]
+  const label = (layer: number, head: number) => {
+    const role = roles.find(({ members }) => isAmong({ layer, head }, members))
+    return `L${layer}H${head}${role ? ` (${role.name})` : ''}`
+  }
   const z = (earlier: number, later: number) =>
     measured.composition.K.find(
       (pair) =>
@@ -152,8 +162,8 @@ function compositionFigure(result: ArmResult): string {
   return renderSvg('heatMap', {
     title: `Key composition of first-layer with second-layer heads (${result.arm}, seed ${result.seed})`,
     values: heads.map((earlier) => heads.map((later) => z(earlier, later))),
-    rowLabels: heads.map((head) => label(from.layer, head, 'previous token')),
-    columnLabels: heads.map((head) => label(to.layer, head, 'induction')),
+    rowLabels: heads.map((head) => label(from.layer, head)),
+    columnLabels: heads.map((head) => label(to.layer, head)),
     rowAxis: 'head that writes',
     columnAxis: 'head whose keys read',
     valueLabel: 'standard deviations above random heads',

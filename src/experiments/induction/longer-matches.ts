@@ -1,12 +1,12 @@
 import type { WorkOptions } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import { einsum, stack, tensor } from '../../tensor/index.ts'
-import { type Circuit, isAmong } from './circuit.ts'
+import { type Head, isAmong } from './circuit.ts'
 
 /** Whether a model looks two tokens back, and matches two tokens rather than one. */
 export interface LongerMatches {
-  /** The largest mean attention of a head before the induction heads' layer to the token two back. */
-  readonly twoBack: number
+  /** The mean attention of the heads before the induction heads' layer to the token two back. */
+  readonly twoBack: readonly (Head & { readonly score: number })[]
   /**
    * Of the attention that induction heads give to followers of the current token's earlier occurrences, the share that goes
    * where the token before matches, too; over queries that have both kinds.
@@ -20,7 +20,7 @@ const KINDS = ['two back', 'one token matches', 'two tokens match'] as const
 /** Measures both on texts of one length, means over the texts. */
 export async function longerMatches(
   model: Model,
-  { induction }: Circuit,
+  induction: readonly Head[],
   texts: readonly (readonly number[])[],
   { signal }: WorkOptions = {},
 ): Promise<LongerMatches> {
@@ -55,14 +55,13 @@ export async function longerMatches(
   const heads = hooks.flatMap((_, layer) => Array.from({ length: n_heads }, (_, head) => ({ layer, head })))
   const firstInduction = Math.min(...induction.map(({ layer }) => layer))
   const queries = texts.reduce((sum, text) => sum + text.length - 2, 0)
-  const attention = heads
-    .filter(({ layer }) => layer < firstInduction)
-    .map(({ layer, head }) => sumOf(layer, head, 0) / queries)
   const shares = heads
     .filter((head) => isAmong(head, induction))
     .map(({ layer, head }) => sumOf(layer, head, 2) / (sumOf(layer, head, 1) + sumOf(layer, head, 2)))
   return {
-    twoBack: Math.max(...attention),
+    twoBack: heads
+      .filter(({ layer }) => layer < firstInduction)
+      .map(({ layer, head }) => ({ layer, head, score: sumOf(layer, head, 0) / queries })),
     twoTokenShare: shares.reduce((sum, share) => sum + share, 0) / shares.length,
   }
 }

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { DiopterError } from '../../errors/index.ts'
+import type { Model } from '../../lab/index.ts'
 import { randomSource } from '../../random/index.ts'
 import { type Curve, curveOf } from '../../train/index.ts'
 import { type InductionConfig, induction, inductionText } from '../../train/tasks/induction.ts'
@@ -7,16 +8,11 @@ import type { ArmContext, Measures, TrainedRun } from '../experiment.ts'
 import { detectPhaseChanges, type PhaseChanges } from '../phase-change.ts'
 import { openTrainedModel } from '../trained-model.ts'
 import { type AblationShares, ablationShares, type Texts } from './ablation.ts'
-import {
-  type Circuit,
-  type CircuitMeasures,
-  circuitScalars,
-  composingHeads,
-  type Head,
-  measureCircuit,
-} from './circuit.ts'
+import { type Circuit, type CircuitMeasures, circuitScalars, type Head, measureCircuit } from './circuit.ts'
+import { longerMatches } from './longer-matches.ts'
 import { circuitOverTraining } from './over-snapshots.ts'
 import { type Formation, formationOf, type HeadCurves, headCurves, largestOf, nearest } from './over-training.ts'
+import { ablationScalars, changeScalars, trainingScalars } from './scalars.ts'
 
 /** A head that attends by prefix matching, or to the previous token, to this degree is named after it. */
 const NAMED = 0.3
@@ -34,7 +30,7 @@ export interface InductionTables {
   readonly circuit: Circuit
   readonly measured: CircuitMeasures
   readonly formation: Formation
-  /** Held-out loss by stretch of the context, before, in the middle of and after the formation. */
+  /** Held-out loss by stretch of the context: at the beginning, in the middle and at the end of the formation, and at last. */
   readonly byPosition: readonly { readonly step: number; readonly losses: readonly number[] }[]
   readonly changes: Readonly<Record<string, PhaseChanges>>
   /** Null where there are no induction heads to ablate. */
@@ -67,35 +63,26 @@ export async function measureInduction(context: ArmContext): Promise<Measures> {
     secondCopyAccuracy: logged('repeats/accuracy'),
     ...{ bestPrefix, bestPreviousToken },
   }
-  const circuit = circuitOf(heads)
-  const formation = circuit.induction.length === 0 ? NOTHING_FORMED : formationOf(bestPrefix, curves.inContext)
+  const induction = inductionHeadsOf(heads)
+  const formation = induction.length === 0 ? NOTHING_FORMED : formationOf(bestPrefix, curves.inContext)
+  const texts = textsOf(config, seed, parameters.sequences)
 
   const model = await openTrainedModel(run.problem, run.parameters, engine)
   try {
-    const texts = textsOf(config, seed, parameters.sequences)
     const measured = await measureCircuit(model, config.vocabulary, { seed, signal })
+    const circuit = await circuitOf(model, heads, induction, texts)
     const ablation =
-      circuit.induction.length === 0
+      induction.length === 0
         ? null
-        : await ablationShares(model, circuit, composingHeads(measured, circuit), texts, {
-            ...{ otherSets: parameters.otherSets, seed, signal },
-          })
+        : await ablationShares(model, circuit, texts, { otherSets: parameters.otherSets, seed, signal })
     const [strongest] = measured.composition.K
     const overTraining =
-      strongest && circuit.induction.length > 0
-        ? await circuitOverTraining(
-            run,
-            engine,
-            circuit,
-            strongest,
-            config.vocabulary,
-            texts.reference.slice(0, 4),
-            context,
-          )
+      strongest && induction.length > 0
+        ? await circuitOverTraining(run, circuit, { pair: strongest, vocabulary: config.vocabulary, texts }, context)
         : {}
-    const changes = changesOf(curves, seed)
     const tables: InductionTables = {
-      ...{ config, heads, circuit, measured, formation, changes, ablation },
+      ...{ config, heads, circuit, measured, formation, ablation },
+      changes: changesOf(curves, seed),
       byPosition: lossesByPosition(run, formation),
     }
     return {
@@ -103,6 +90,7 @@ export async function measureInduction(context: ArmContext): Promise<Measures> {
         ...trainingScalars(curves, formation, run.config.steps),
         ...circuitScalars(measured, circuit),
         ...ablationScalars(tables),
+        ...changeScalars(tables.changes),
       },
       curves: Object.fromEntries(
         Object.entries({ ...curves, ...overTraining }).map(([name, { steps, values }]) => [
@@ -123,14 +111,31 @@ function inductionConfig({ config }: TrainedRun): InductionConfig {
   return v.parse(induction.schema, config.config)
 }
 
-/** The heads of the circuit at the end: those that match prefixes, and in layers before them those that look one back. */
-function circuitOf(heads: readonly HeadCurves[]): Circuit {
-  const last = ({ values }: Curve) => values.at(-1)!
-  const place = ({ layer, head }: HeadCurves): Head => ({ layer, head })
-  const matching = heads.filter(({ prefixMatching }) => last(prefixMatching) >= NAMED)
-  const lastLayer = Math.max(...matching.map(({ layer }) => layer))
-  const before = heads.filter(({ layer, previousToken }) => layer < lastLayer && last(previousToken) >= NAMED)
-  return { induction: matching.map(place), previousToken: before.map(place) }
+const last = ({ values }: Curve) => values.at(-1)!
+const place = ({ layer, head }: Head): Head => ({ layer, head })
+
+/** The heads that match prefixes at the end. */
+function inductionHeadsOf(heads: readonly HeadCurves[]): Head[] {
+  return heads.filter(({ prefixMatching }) => last(prefixMatching) >= NAMED).map(place)
+}
+
+/** Induction heads, and the heads of earlier layers that look one and two tokens back for them. */
+async function circuitOf(
+  model: Model,
+  heads: readonly HeadCurves[],
+  induction: readonly Head[],
+  { reference }: Texts,
+): Promise<Circuit> {
+  if (induction.length === 0) return { induction, previousToken: [], twoBack: [] }
+  const lastLayer = Math.max(...induction.map(({ layer }) => layer))
+  const { twoBack } = await longerMatches(model, induction, reference)
+  return {
+    induction,
+    previousToken: heads
+      .filter(({ layer, previousToken }) => layer < lastLayer && last(previousToken) >= NAMED)
+      .map(place),
+    twoBack: twoBack.filter(({ score }) => score >= NAMED).map(place),
+  }
 }
 
 /** Sequences that training never drew. */
@@ -149,48 +154,9 @@ function changesOf(curves: Readonly<Record<string, Curve>>, seed: number): Recor
 }
 
 function lossesByPosition({ log, config }: TrainedRun, { start, end }: Formation): InductionTables['byPosition'] {
-  const wanted = Number.isNaN(start + end) ? [config.steps] : [start, (start + end) / 2, config.steps]
+  const wanted = Number.isNaN(start + end) ? [config.steps] : [start, (start + end) / 2, end, config.steps]
   return wanted.flatMap((step) => {
     const entry = nearest(log, 'text/byPosition', step)
     return entry ? [{ step: entry.step, losses: entry.values['text/byPosition'] as readonly number[] }] : []
   })
-}
-
-function trainingScalars(
-  curves: Readonly<Record<string, Curve>>,
-  { start, end, inContextHalf }: Formation,
-  steps: number,
-): Record<string, number> {
-  const last = (name: string) => curves[name]!.values.at(-1)!
-  const isWithin = inContextHalf >= start && inContextHalf <= end
-  return {
-    ...{ textLoss: last('textLoss'), inContext: last('inContext') },
-    ...{ firstCopyLoss: last('firstCopy'), secondCopyLoss: last('secondCopy') },
-    repeatedLossRatio: last('secondCopy') / last('firstCopy'),
-    secondCopyAccuracy: last('secondCopyAccuracy'),
-    ...{ bestPrefix: last('bestPrefix'), bestPreviousToken: last('bestPreviousToken') },
-    bestPrefixEver: Math.max(...curves.bestPrefix!.values),
-    ...{ riseStart: start, riseEnd: end, riseShare: (end - start) / steps },
-    inContextHalfAt: inContextHalf,
-    inContextHalfWithinRise: isWithin ? 1 : 0,
-  }
-}
-
-function ablationScalars({ circuit, ablation, changes }: InductionTables): Record<string, number> {
-  const others = ablation?.others ?? []
-  return {
-    ...{ inductionHeads: circuit.induction.length, previousTokenHeads: circuit.previousToken.length },
-    inductionAblated: ablation?.induction ?? Number.NaN,
-    othersAblated: meanOf(others),
-    othersAblatedWorst: others.length === 0 ? Number.NaN : Math.max(...others),
-    othersNotComposingAblated: meanOf(ablation?.othersNotComposing ?? []),
-    previousTokenAblated: ablation?.previousToken ?? Number.NaN,
-    previousTokenAblatedPatternsKept: ablation?.previousTokenPatternsKept ?? Number.NaN,
-    ...Object.fromEntries(Object.entries(changes).map(([name, found]) => [`${name}Changes`, found.changes.length])),
-  }
-}
-
-/** NaN for none. */
-function meanOf(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }

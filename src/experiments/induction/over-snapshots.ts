@@ -5,6 +5,7 @@ import { copyingScores } from '../../methods/copying.ts'
 import type { Curve } from '../../train/index.ts'
 import type { TrainedRun } from '../experiment.ts'
 import { openTrainedModel } from '../trained-model.ts'
+import type { Texts } from './ablation.ts'
 import { type Circuit, isAmong, repeatedTokensOf } from './circuit.ts'
 import { type LongerMatches, longerMatches } from './longer-matches.ts'
 
@@ -14,20 +15,28 @@ export interface CircuitOverTraining {
   readonly keyComposition: Curve
   /** The mean copying score of the induction heads. */
   readonly copying: Curve
-  /** See `LongerMatches`. */
+  /** The largest attention of an earlier head to the token two back. */
   readonly twoBack: Curve
+  /** See `LongerMatches`. */
   readonly twoTokenShare: Curve
 }
+
+/** What is measured on every snapshot. */
+export interface SnapshotQuestions {
+  readonly pair: Pick<ComposedPair, 'from' | 'to'>
+  readonly vocabulary: number
+  readonly texts: Texts
+}
+
+/** Texts on which attention two back is measured at every snapshot. */
+const TEXTS = 4
 
 /** Measures the circuit that a run ended with in every snapshot. */
 export async function circuitOverTraining(
   run: TrainedRun,
-  engine: Engine,
-  circuit: Circuit,
-  pair: Pick<ComposedPair, 'from' | 'to'>,
-  vocabulary: number,
-  texts: readonly (readonly number[])[],
-  { seed, signal, onProgress }: WorkOptions & { readonly seed: number },
+  { induction }: Circuit,
+  { pair, vocabulary, texts }: SnapshotQuestions,
+  { engine, seed, signal, onProgress }: WorkOptions & { readonly engine: Engine; readonly seed: number },
 ): Promise<CircuitOverTraining> {
   const steps = run.snapshotSteps
   const keyComposition: number[] = []
@@ -40,9 +49,9 @@ export async function circuitOverTraining(
       const pairs = rankPairs(await compositionScores(model, { seed, signal }), 'K')
       keyComposition.push(pairs.find(({ from, to }) => isAmong(from, [pair.from]) && isAmong(to, [pair.to]))!.z)
       const scores = await copyingScores(model, repeatedTokensOf(model, vocabulary, seed), { signal })
-      const ofInduction = scores.flatMap((score) => circuit.induction.map(({ layer, head }) => score[layer]![head]!))
+      const ofInduction = scores.flatMap((score) => induction.map(({ layer, head }) => score[layer]![head]!))
       copying.push(ofInduction.reduce((sum, score) => sum + score, 0) / ofInduction.length)
-      longer.push(await longerMatches(model, circuit, texts, { signal }))
+      longer.push(await longerMatches(model, induction, texts.reference.slice(0, TEXTS), { signal }))
     } finally {
       await model.dispose()
     }
@@ -52,7 +61,7 @@ export async function circuitOverTraining(
   return {
     keyComposition: curve(keyComposition),
     copying: curve(copying),
-    twoBack: curve(longer.map(({ twoBack }) => twoBack)),
+    twoBack: curve(longer.map(({ twoBack }) => Math.max(...twoBack.map(({ score }) => score)))),
     twoTokenShare: curve(longer.map(({ twoTokenShare }) => twoTokenShare)),
   }
 }

@@ -28,10 +28,10 @@ export interface GeometryPoint extends SweepPoint {
 /** How many features at how many dimensions, over densities. */
 export function measureGeometry(run: TrainedRun, seed: number) {
   const sweep = modelGroups(run).map((copies) => {
-    const { density, model, loss } = leastBy(copies, heldOutLoss(run))
+    const { density, model, loss, place } = leastBy(copies, heldOutLoss(run))
     const dimensionalities = representedOnly(model)
     return {
-      ...{ density, loss, model, dimensionalities },
+      ...{ density, loss, model, place, dimensionalities },
       dStar: dimensionsPerFeature(model),
       represented: dimensionalities.length,
     }
@@ -41,19 +41,23 @@ export function measureGeometry(run: TrainedRun, seed: number) {
   const random = sharing.flatMap(({ model }, i) => representedOnly(inRandomDirections(model, seed, i)))
   const densest = sweep.reduce((a, b) => (b.density > a.density ? b : a))
   return {
-    sweep: sweep.map(({ model: _, ...one }): GeometryPoint => one),
+    sweep: sweep.map(({ model: _, place: __, ...one }): GeometryPoint => one),
+    // the model that is most made of pairs
+    watched: sweep.reduce((a, b) => (digons(b.dimensionalities) > digons(a.dimensionalities) ? b : a)).place,
     scalars: {
       nearFractions: shareNear(found, polytopeFractions, 0.03),
       nearFractionsNull: shareNear(random, polytopeFractions, 0.03),
       nearerFractions: shareNear(found, polytopeFractions, 0.01),
       nearerFractionsNull: shareNear(random, polytopeFractions, 0.01),
-      mostDigons: Math.max(...sweep.map(({ dimensionalities }) => shareNear(dimensionalities, [1 / 2], 0.02))),
+      mostDigons: Math.max(...sweep.map(({ dimensionalities }) => digons(dimensionalities))),
       plateauDecades: decadesWithin(sweep, PAIRS),
       densestDStar: densest.dStar,
       ...Object.fromEntries(sweep.map(({ density, dStar }) => [`dStar@${density}`, dStar])),
     },
   }
 }
+
+const digons = (dimensionalities: readonly number[]) => shareNear(dimensionalities, [1 / 2], 0.02)
 
 function representedOnly(model: Directions): number[] {
   const norms = featureNorms(model)

@@ -14,30 +14,44 @@ export const superpositionExperiment: Experiment = { name: 'superposition', meas
 const NULLS = 200
 
 async function measure({ parameters, seed, run }: ArmContext): Promise<Measures> {
-  const { scalars, tables } = measured(parameters.measure, run!, seed)
+  const { scalars, tables, watched } = measured(parameters.measure, run!, seed)
   const loss = curveOf(run!.log, 'loss')
-  const changes = detectPhaseChanges(loss, { scale: 'log', values: 'log', seed, nulls: NULLS })
+  const stored = curveOf(run!.log, 'models/squares', watched)
+  const changes = {
+    loss: detectPhaseChanges(loss, { scale: 'log', values: 'log', seed, nulls: NULLS }),
+    stored: detectPhaseChanges(stored, { scale: 'log', seed, nulls: NULLS }),
+  }
   return {
-    scalars: { ...scalars, phaseChanges: changes.changes.length },
-    curves: { loss: { x: loss.steps, y: loss.values } },
+    scalars: {
+      ...scalars,
+      lossPhaseChanges: changes.loss.changes.length,
+      storedPhaseChanges: changes.stored.changes.length,
+    },
+    curves: { loss: { x: loss.steps, y: loss.values }, stored: { x: stored.steps, y: stored.values } },
     tables: { ...tables, changes },
   }
 }
 
+/** What an arm gave, and the place of the model whose stored features are looked at over training. */
+interface Measured extends Pick<Measures, 'scalars' | 'tables'> {
+  readonly watched: number
+}
+
 /** What an arm is measured by: the word `measure` of its parameters. */
-function measured(what: unknown, run: TrainedRun, seed: number): Pick<Measures, 'scalars' | 'tables'> {
+function measured(what: unknown, run: TrainedRun, seed: number): Measured {
   switch (what) {
     case 'polygons': {
-      const { scalars, pictures } = measurePolygons(run)
-      return { scalars, tables: { pictures } }
+      const { scalars, pictures, watched } = measurePolygons(run)
+      return { scalars, tables: { pictures }, watched }
     }
     case 'phases': {
       const { scalars, diagram } = measurePhases(run, seed)
-      return { scalars, tables: { diagram } }
+      // any model of the many: the first
+      return { scalars, tables: { diagram }, watched: 0 }
     }
     case 'geometry': {
-      const { scalars, sweep } = measureGeometry(run, seed)
-      return { scalars, tables: { sweep } }
+      const { scalars, sweep, watched } = measureGeometry(run, seed)
+      return { scalars, tables: { sweep }, watched }
     }
     default:
       throw new DiopterError(

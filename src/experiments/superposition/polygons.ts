@@ -36,6 +36,8 @@ export function measurePolygons(run: TrainedRun) {
   const densest = pictures.reduce((a, b) => (b.density > a.density ? b : a))
   return {
     pictures,
+    // the sparsest model, that stores most
+    watched: best.reduce((a, b) => (b.density < a.density ? b : a)).place,
     scalars: {
       densestLearned: densest.norms.filter((norm) => norm > LEARNED).length,
       // the largest norm beside as many as there are dimensions
