@@ -61,6 +61,7 @@ function halfBits(value) {
  * them lines evenly in the logarithm of the step.
  */
 export function thinLog(text, bytes) {
+  if (Buffer.byteLength(text) <= bytes) return text
   const lines = text
     .trimEnd()
     .split('\n')

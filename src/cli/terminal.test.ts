@@ -48,6 +48,10 @@ describe('progress', () => {
       'model.safetensors: 500 MB of 2.0 GB (25%)',
     )
     expect(progressText({ phase: 'waiting', done: 0, total: 0 })).toBe('waiting')
+    const detail = 'loss 2.838, 21368 tokens/s'
+    expect(progressText({ phase: 'training', done: 5, total: 50, unit: 'steps', etaSeconds: 9, detail })).toBe(
+      'training: 5 of 50 steps (10%), 9 s left, loss 2.838, 21368 tokens/s',
+    )
   })
 
   it('redraws one line at most ten times a second, and always the end', () => {
