@@ -29,7 +29,7 @@ export function figures(results: readonly ArmResult[]): Readonly<Record<string, 
     },
     networks: {
       ...common,
-      title: 'Trained two-layer networks',
+      title: 'Trained two-layer networks on 100 examples',
       xLabel: 'parameters',
       series: [
         ...line('no weight decay', 'network', 'test'),
