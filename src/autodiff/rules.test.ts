@@ -153,6 +153,17 @@ const cases: Record<PrimitiveName, DerivativeCase[] | 'none'> = {
   cumsum: [false, true].flatMap((reverse) =>
     [false, true].map((exclusive) => check([[2, 4, 2]], (x) => x.cumsum(1, { reverse, exclusive }).exp(), -0.5, 0.5)),
   ),
+  log_sum_exp: [
+    check(
+      [
+        [2, 4],
+        [2, 1],
+      ],
+      (x, shift) => x.logSumExpAbove(shift).square(),
+    ),
+    check([[3, 2, 2]], (x) => x.logSumExpAbove(x.slice(0, 0, 1), 0)),
+    check([[2, 3]], (x) => x.logSumExp(0).square()),
+  ],
   softmax: [check([[2, 4]], (x) => x.softmax()), check([[3, 2, 2]], (x) => x.softmax(0).square())],
   gather: [
     check([[4, 3]], (x) => x.gather(ints([2, 0, 2, -1]), 0).exp()),

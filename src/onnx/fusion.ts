@@ -1,5 +1,7 @@
 import { type Tensor, typedArrayFrom } from '../tensor/index.ts'
 import { CONTRIB, type GraphBuilder } from './builder.ts'
+import { planRowBlocks } from './row-blocks.ts'
+import { fuseScatterIntoSum } from './scatter.ts'
 
 /** A node that is emitted as part of a fused operator: from these inputs, in this way. */
 export interface Fused {
@@ -21,7 +23,9 @@ export function planFusion(
     fuseNorm(t, plan)
     fuseNormAffine(t, plan, uses)
     fuseSharedTranspose(t, plan, uses, isResident)
+    fuseScatterIntoSum(t, plan, uses)
   }
+  planRowBlocks(order, isResident, plan)
   return plan
 }
 

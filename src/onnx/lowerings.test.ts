@@ -118,6 +118,10 @@ const cases: Record<Exclude<PrimitiveName, 'input'>, readonly [readonly DType[],
         [true, false].map((exclusive) => draw([3, 4, 2], dtype).cumsum(1, { reverse, exclusive })),
       ),
   ],
+  log_sum_exp: [
+    FLOATS,
+    (dtype) => [draw([3, 4], dtype).logSumExpAbove(draw([3, 1], dtype)), draw([3, 4, 2], dtype).logSumExp(1)],
+  ],
   softmax: [FLOATS, (dtype) => [draw([3, 4], dtype).softmax(), draw([3, 4, 2], dtype).softmax(1)]],
   top_k_indices: [
     NUMBERS,

@@ -25,64 +25,6 @@ const reduction =
   (builder, [x], t) =>
     builder.node(opType, [x!, builder.int64s(numbers(t, 'axes'))], { keepdims: t.attributes.keepdims ? 1 : 0 })
 
-const scalar = (builder: GraphBuilder, dtype: DType, value: number) =>
-  builder.initializer(dtype, [], typedArrayFrom(dtype, [value]))
-
-const zeros = (builder: GraphBuilder, dtype: DType, shape: Shape) =>
-  builder.node('Expand', [scalar(builder, dtype, 0), builder.int64s(shape)])
-
-/** 0, 1, .. size-1. */
-const counting = (builder: GraphBuilder, dtype: DType, size: number) =>
-  builder.initializer(
-    dtype,
-    [size],
-    typedArrayFrom(
-      dtype,
-      Array.from({ length: size }, (_, i) => i),
-    ),
-  )
-
-/** `allowzero`, because a 0 would otherwise mean "as in the input". */
-const reshape = (builder: GraphBuilder, x: string, shape: Shape) =>
-  builder.node('Reshape', [x, builder.int64s(shape)], { allowzero: 1 })
-
-/**
- * Below this size of the scattered axis, adding rows is a product with a one-hot matrix: faster than ScatterElements
- * for small vocabularies.
- */
-const ONE_HOT_LIMIT = 512
-
-/**
- * Never `ScatterND(add)`: with duplicate indices its threads race and the sum is silently wrong. ScatterElements(add) is
- * correct, and so is a product with a one-hot matrix.
- */
-const scatterAdd: Lowering = (builder, [indices, updates], t) => {
-  const [indexTensor, updateTensor] = t.inputs as [Tensor, Tensor]
-  const [axis, size, n] = [number(t, 'axis'), number(t, 'size'), indexTensor.size]
-  const before = sizeOf(updateTensor.shape.slice(0, axis))
-  const after = sizeOf(updateTensor.shape.slice(axis + indexTensor.rank))
-  const flat = reshape(builder, updates!, [before, n, after]) // [before, ...indices, after] -> [before, n, after]
-  let result: string
-  if (size <= ONE_HOT_LIMIT && isFloat(t.dtype)) {
-    const range = counting(builder, indexTensor.dtype, size)
-    // Looked up in 0, 1, .. size-1, a negative index counts from the end and one out of range is an error, as in ScatterElements.
-    const positions = reshape(builder, builder.node('Gather', [range, indices!]), [1, n])
-    const matches = builder.node('Equal', [reshape(builder, range, [size, 1]), positions])
-    const oneHot = builder.node('Cast', [matches], { to: builder.elementType(t.dtype) })
-    result = builder.node('MatMul', [oneHot, flat]) // [size, n] x [before, n, after]
-  } else {
-    const everywhere = builder.node('Expand', [
-      reshape(builder, indices!, [1, n, 1]),
-      builder.int64s([before, n, after]),
-    ])
-    result = builder.node('ScatterElements', [zeros(builder, t.dtype, [before, size, after]), everywhere, flat], {
-      axis: 1,
-      reduction: 'add',
-    })
-  }
-  return reshape(builder, result, t.shape)
-}
-
 /** One lowering per primitive; `input` has none because the emitter makes it a port or an initializer. */
 export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowering>> = {
   constant: (builder, _, t) => scalar(builder, t.dtype, number(t, 'value')),
@@ -143,6 +85,14 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
       reverse: t.attributes.reverse ? 1 : 0,
     }),
   softmax: (builder, inputs, t) => builder.node('Softmax', inputs, { axis: number(t, 'axis') }),
+  // With the largest x as m and its softmax as p: log(sum(exp(x - shift))) = m - shift - log(p). The softmax is one pass,
+  // and the gradient shares it.
+  log_sum_exp(builder, [x, shift], t) {
+    const axis = number(t, 'axis')
+    const largest = (of: string) => builder.node('ReduceMax', [of, builder.int64s([axis])], { keepdims: 1 })
+    const above = builder.node('Sub', [largest(x!), shift!])
+    return builder.node('Sub', [above, builder.node('Log', [largest(builder.node('Softmax', [x!], { axis }))])])
+  },
   top_k_indices: (builder, [x], t) =>
     builder.nodeOutputs(
       'TopK',
@@ -153,11 +103,6 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
   gather: (builder, inputs, t) => builder.node('Gather', inputs, { axis: number(t, 'axis') }),
   scatter_add: scatterAdd,
   gather_elements: (builder, inputs, t) => builder.node('GatherElements', inputs, { axis: number(t, 'axis') }),
-  scatter_elements_add(builder, [indices, updates], t) {
-    return builder.node('ScatterElements', [zeros(builder, t.dtype, t.shape), indices!, updates!], {
-      axis: number(t, 'axis'),
-      reduction: 'add',
-    })
-  },
+  scatter_elements_add: scatterElementsAdd,
   matmul: same('MatMul'),
 }

@@ -6,15 +6,15 @@ const mean = (values: ArrayLike<number>, of: (value: number, i: number) => numbe
   Array.from(values).reduce((sum, value, i) => sum + of(value, i), 0) / values.length
 
 it('gives the values of a seed and path, uniform and independent', () => {
-  const values = uniformValues(200_000, 5, 'batch', 1)
-  expect(values).toEqual(uniformValues(200_000, 5, 'batch', 1))
+  const values = uniformValues(40_000, 5, 'batch', 1)
+  expect(values).toEqual(uniformValues(40_000, 5, 'batch', 1))
   // bounds of five standard errors
   expect(Math.abs(mean(values, (u) => u) - 1 / 2)).toBeLessThan(5 * Math.sqrt(1 / 12 / values.length))
   expect(Math.abs(mean(values, (u) => u ** 2) - 1 / 3)).toBeLessThan(5 * Math.sqrt(4 / 45 / values.length))
   const others = {
     next: values.subarray(1),
-    path: uniformValues(200_000, 5, 'batch', 2),
-    seed: uniformValues(200_000, 6, 'batch', 1),
+    path: uniformValues(40_000, 5, 'batch', 2),
+    seed: uniformValues(40_000, 6, 'batch', 1),
   }
   for (const [name, other] of Object.entries(others)) {
     const covariance = mean(other, (u, i) => (u - 1 / 2) * (values[i]! - 1 / 2))

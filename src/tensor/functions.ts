@@ -33,6 +33,8 @@ function standardize(x: Tensor, epsilon: number, tapScale: Tap, tapNormalized: T
 
 /** Cross-entropy of each target under `logits` [..., V]: -log softmax(logits)[target], for integer targets [...]. */
 export function crossEntropy(logits: Tensor, targets: Tensor): Tensor {
-  // targets [...] -> [..., 1] to pick along the vocabulary axis
-  return logits.logSoftmax().gatherElements(targets.unsqueeze(-1)).squeeze(-1).neg()
+  const peak = logits.max(-1, true).stopGradient() // [..., 1]
+  // targets [...] -> [..., 1] to pick along the vocabulary axis; the differences to the peak are exact where it counts
+  const picked = logits.gatherElements(targets.unsqueeze(-1))
+  return logits.logSumExpAbove(peak).add(peak.sub(picked)).squeeze(-1)
 }

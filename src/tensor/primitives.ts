@@ -207,6 +207,16 @@ const table = {
   argmax: { infer: ([x], a) => ({ shape: x!.shape.filter((_, i) => i !== a.axis), dtype: 'int64' }) },
   cumsum: { infer: numericUnary }, // attributes axis, reverse, exclusive
   softmax: { infer: floatUnary }, // attribute axis
+  log_sum_exp: {
+    // (x, shift) -> log(sum(exp(x - shift))) along the attribute axis, which stays as 1; shift has the result's shape
+    infer: ([x, shift], a, name) => {
+      const shape = replaceAxis(x!.shape, attributeNumber(a, 'axis'), 1)
+      if (!sameShape(shift!.shape, shape))
+        fail(name, `the shift is ${formatShape(shift!.shape)}, and must be ${formatShape(shape)}.`)
+      const dtype = sameDtype([x!, shift!], name)
+      return isFloat(dtype) ? { shape, dtype } : fail(name, `needs float tensors, got ${dtype}; cast them first.`)
+    },
+  },
   top_k_indices: {
     // attributes axis, k, largest; sorted by value
     infer: ([x], a, name) => {

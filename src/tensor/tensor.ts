@@ -284,8 +284,12 @@ export class Tensor {
   /** log(sum(exp(x))) along `axis`, without overflow. */
   logSumExp(axis = -1, keepdims = false): Tensor {
     const peak = this.max(axis, true).stopGradient()
-    const total = this.sub(peak).exp().sum(axis, true).log().add(peak)
+    const total = this.logSumExpAbove(peak, axis).add(peak)
     return keepdims ? total : total.squeeze(axis)
+  }
+  /** log(sum(exp(x - shift))) along `axis`, which stays as 1, as in `shift`: exact near the largest x when that is the shift. */
+  logSumExpAbove(shift: Tensor, axis = -1): Tensor {
+    return apply('log_sum_exp', [this, shift], { axis: normalizeAxis(axis, this.rank, 'logSumExpAbove') })
   }
   /** The k largest (or smallest) along `axis`, sorted: their values and indices (int64). */
   topK(k: number, axis = -1, largest = true): { values: Tensor; indices: Tensor } {

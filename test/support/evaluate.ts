@@ -279,6 +279,13 @@ const kernels: Readonly<Record<PrimitiveName, Kernel>> = {
     const total = exponentials.reduce((sum, value) => sum + value, 0)
     return exponentials.map((value) => value / total)
   }),
+  log_sum_exp: ([x, shift], node) => {
+    const total = alongAxis((line) => {
+      const peak = Math.max(...line)
+      return [peak + Math.log(line.reduce((sum, value) => sum + Math.exp(value - peak), 0))]
+    })([x!], node)
+    return total.map((value, i) => value - shift!.data[i]!)
+  },
   top_k_indices: alongAxis((line, node) =>
     ranking(line, Boolean(node.attributes.largest)).slice(0, attribute(node, 'k')),
   ),

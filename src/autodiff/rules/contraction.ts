@@ -6,10 +6,20 @@ export const contractionRules = {
     const [a, b] = y.inputs as [Tensor, Tensor]
     // [.., m, n] x [.., n, k] and [.., k, m] x [.., m, n], unless an operand was repeated along batch axes of the result
     const gradA = isRepeated(a, g) ? contractBatch(g, 'mn', b, 'kn', a, 'mk') : g.matmul(b.transpose())
-    const gradB = isRepeated(b, g) ? contractBatch(a, 'mk', g, 'mn', b, 'kn') : a.transpose().matmul(g)
+    const gradB = isRepeated(b, g) ? weightGradient(a, g, b) : a.transpose().matmul(g)
     return [gradA, gradB]
   },
 } satisfies Record<string, VjpRule>
+
+/**
+ * The gradient of b, a^T g, as the product whose transposed left operand is the wider one: the kernel transposes that
+ * operand anew for every 128 columns of the other. Among equals the one that lies as b is stored.
+ */
+function weightGradient(a: Tensor, g: Tensor, b: Tensor): Tensor {
+  const [k, n] = b.shape.slice(-2) as [number, number]
+  const gradientFirst = n > k || (n === k && b.op === 'transpose')
+  return gradientFirst ? contractBatch(g, 'mn', a, 'mk', b, 'kn') : contractBatch(a, 'mk', g, 'mn', b, 'kn')
+}
 
 function isRepeated(x: Tensor, g: Tensor): boolean {
   return !sameShape(x.shape.slice(0, -2), g.shape.slice(0, -2))

@@ -29,4 +29,5 @@ export const reductionRules = {
   softmax(g, y) {
     return [y.mul(g.sub(g.mul(y).sum(y.attributes.axis as number, true)))]
   },
+  log_sum_exp: (g, y) => [y.inputs[0]!.softmax(y.attributes.axis as number).mul(g), g.neg()],
 } satisfies Record<string, VjpRule>

@@ -37,7 +37,8 @@ function isAliased(t: Tensor): boolean {
   if (t.op !== 'matmul' || t.dtype !== 'float32') return false
   const [a, b] = t.inputs as [Tensor, Tensor]
   const inner = a.shape[a.rank - 1]!
-  return b.rank === 2 && inner % ALIASED_FLOATS === 0 && sizeOf(a.shape) / inner >= FEWEST_ROWS
+  // A transposed operand is read where it lies: its rows are columns in memory.
+  return !isTransposed(a) && b.rank === 2 && inner % ALIASED_FLOATS === 0 && sizeOf(a.shape) / inner >= FEWEST_ROWS
 }
 
 /**

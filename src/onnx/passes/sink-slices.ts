@@ -114,6 +114,14 @@ const rules: Partial<Record<PrimitiveName, Rule>> = {
   reduce_max: reduction,
   reduce_min: reduction,
   softmax: alongAxis,
+  log_sum_exp: (t, box) => ({
+    box,
+    inputs: [
+      withRanges(box, new Map([[t.attributes.axis as number, [0, t.inputs[0]!.shape[t.attributes.axis as number]!]]])),
+      box,
+    ],
+    build: (inputs) => apply('log_sum_exp', inputs as Tensor[], t.attributes),
+  }),
   cumsum: alongAxis,
   top_k_indices: alongAxis,
   argmax(t, box) {

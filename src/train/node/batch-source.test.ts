@@ -91,24 +91,55 @@ describe('batches from a worker thread', () => {
     [
       'makes other data',
       'port.postMessage({ step, batches: {} })',
-      /was built from other source than this: run `npm run build`/,
+      'makes others: it was built from other source (npm run build)',
     ],
-    ['fails', "throw new Error('out of luck')", /The thread that makes batches failed: out of luck/],
-  ])('a worker that %s is an error', async (_, action, message) => {
+    ['throws', "throw new Error('out of luck')", 'failed (out of luck)'],
+    ['ends', 'process.exit()', 'ended'],
+  ])('a worker that %s is told of, and batches are made in place', async (_, action, reason) => {
+    const problem = await createProblem(config)
     const wrong = join(built.folder, `wrong-${_.length}.mjs`)
     await writeFile(
       wrong,
       `import { parentPort as port } from 'node:worker_threads'\nport.on('message', (step) => { ${action} })`,
     )
-    const prepared = prepareBatches(await createProblem(config), config, { thresholdMs: -1, entry: wrong })
-    const use = async () => {
-      for (let i = 0; i < 1000; i++) {
-        await prepared.next(0)
-        await turn()
-      }
+    const warnings: string[] = []
+    const prepared = prepareBatches(problem, config, {
+      thresholdMs: -1,
+      entry: wrong,
+      warn: (text) => warnings.push(text),
+    })
+    for (let step = 0; warnings.length === 0; step = (step + 3) % 30) {
+      expect(await prepared.next(step)).toEqual(batchesOfRun(problem, step, config))
+      await turn()
     }
-    await expect(use()).rejects.toThrow(message)
-    expect(prepared.fromWorker).toBe(0)
+    expect(warnings).toEqual([`Batches are made between steps, because the thread that made them ahead ${reason}.`])
+    for (const step of [0, 3, 6]) expect(await prepared.next(step)).toEqual(batchesOfRun(problem, step, config))
+    expect([prepared.fromWorker, warnings.length]).toEqual([0, 1])
+    await prepared.dispose()
+  })
+
+  it('a worker that fails later is told of, and nothing is lost', async () => {
+    const problem = await createProblem(config)
+    const faltering = join(built.folder, 'faltering.mjs')
+    await writeFile(
+      faltering,
+      `import { parentPort as port } from 'node:worker_threads'
+       await import(${JSON.stringify(entry)})
+       let answered = 0
+       port.on('message', () => { if (++answered > 4) process.exit() })`,
+    )
+    const warnings: string[] = []
+    const prepared = prepareBatches(problem, config, {
+      thresholdMs: -1,
+      entry: faltering,
+      warn: (text) => warnings.push(text),
+    })
+    for (let step = 0; warnings.length === 0; step = (step + 3) % 30) {
+      expect(await prepared.next(step)).toEqual(batchesOfRun(problem, step, config))
+      await turn()
+    }
+    expect(prepared.fromWorker).toBeGreaterThan(0)
+    expect(warnings[0]).toContain('the thread that made them ahead ended.')
     await prepared.dispose()
   })
 })

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { builtEntry } from '../../engine/node/built-entry.ts'
-import { DiopterError } from '../../errors/index.ts'
 import { type Batches, type BatchSource, batchesOfRun } from '../batches.ts'
 import type { TrainingConfig } from '../config.ts'
 import type { Problem } from '../problem.ts'
@@ -30,8 +29,9 @@ const AHEAD = 2
 
 /**
  * The batches of a registered task's training, made ahead in a worker thread while ONNX Runtime computes (a run blocks the
- * event loop in Node), where making them takes long enough. The worker makes the problem again from its config, and its first
- * batches must be the ones made here: `next` throws when they are not, as with a worker that was built from older source.
+ * event loop in Node), where making them takes long enough. The worker makes the problem again from its config, and is
+ * believed once its first batches are the ones made here. When they are not (it was built from other source), or the worker
+ * fails, that is said through `warn`, and batches are made here.
  */
 export function prepareBatches(
   problem: Pick<Problem, 'batch' | 'microBatch'>,
@@ -51,13 +51,18 @@ export function prepareBatches(
     get fromWorker() {
       return fromWorker
     },
-    next(step) {
+    async next(step) {
       if (worker?.isReady) {
-        fromWorker++
-        return worker.take(step)
+        const batches = await worker.take(step)
+        if (batches) fromWorker++
+        if (batches) return batches
+      }
+      if (worker?.problem) {
+        warn?.(`Batches are made between steps, because the thread that made them ahead ${worker.problem}.`)
+        await worker.end()
+        worker = undefined
       }
       const batches = makeHere(step)
-      worker?.check()
       if (times.length === SAMPLES && Math.min(...times) > thresholdMs) {
         if (existsSync(entry)) worker = new BatchWorker(entry, config, step, batches)
         else warn?.(`Batches are made between steps, because ${entry} is not built: npm run build.`)
@@ -71,18 +76,19 @@ export function prepareBatches(
 }
 
 interface Waiting {
-  readonly promise: Promise<Batches>
-  readonly resolve: (batches: Batches) => void
-  readonly reject: (error: Error) => void
+  readonly promise: Promise<Batches | undefined>
+  /** Nothing, when the worker failed. */
+  readonly resolve: (batches: Batches | undefined) => void
 }
 
 class BatchWorker {
   /** Whether its batches are known to be the right ones. */
   isReady = false
+  /** What went wrong, once it did. */
+  problem: string | undefined
   private readonly worker: Worker
   private readonly config: TrainingConfig
   private readonly waiting = new Map<number, Waiting>()
-  private failure: Error | undefined
 
   /** Starts it, and holds its batches of `step` against those that were made here. */
   constructor(entry: string, config: TrainingConfig, step: number, made: Batches) {
@@ -91,37 +97,24 @@ class BatchWorker {
     this.worker.on('message', ({ step: answered, batches }: { step: number; batches: Batches }) => {
       this.waiting.get(answered)?.resolve(batches)
     })
-    this.worker.on('error', (error) =>
-      this.fail(new DiopterError(`The thread that makes batches failed: ${error.message}`)),
-    )
-    this.ask(step).promise.then(
-      (batches) => {
-        this.waiting.delete(step)
-        if (sameBatches(batches, made)) this.isReady = true
-        else
-          this.fail(
-            new DiopterError(
-              'The thread that makes batches was built from other source than this: run `npm run build`.',
-            ),
-          )
-      },
-      () => undefined,
-    )
+    this.worker.on('error', (error) => this.fail(`failed (${error.message})`))
+    this.worker.on('exit', () => this.fail('ended'))
+    void this.ask(step).promise.then((batches) => {
+      this.waiting.delete(step)
+      if (!batches) return
+      if (sameBatches(batches, made)) this.isReady = true
+      else this.fail('makes others: it was built from other source (npm run build)')
+    })
   }
 
-  check(): void {
-    if (this.failure) throw this.failure
-  }
-
-  /** The batches of the run after `step` steps; the ones after it are asked for, too. */
-  async take(step: number): Promise<Batches> {
-    this.check()
+  /** The batches of the run after `step` steps; the ones after it are asked for, too. Undefined when the worker failed. */
+  async take(step: number): Promise<Batches | undefined> {
     const { stepsPerRun, steps } = this.config
     for (let ahead = 0; ahead <= AHEAD; ahead++) {
       const next = step + ahead * stepsPerRun
       if (next < steps && !this.waiting.has(next)) this.ask(next)
     }
-    const batches = await this.waiting.get(step)!.promise
+    const batches = await this.waiting.get(step)?.promise
     this.waiting.delete(step)
     return batches
   }
@@ -131,21 +124,21 @@ class BatchWorker {
   }
 
   private ask(step: number): Waiting {
-    let settle: Pick<Waiting, 'resolve' | 'reject'> | undefined
-    const promise = new Promise<Batches>((resolve, reject) => {
-      settle = { resolve, reject }
+    let resolve: Waiting['resolve'] = () => undefined
+    const promise = new Promise<Batches | undefined>((settle) => {
+      resolve = settle
     })
-    const waiting = { promise, ...settle! }
-    // who takes it hears of a failure; nobody takes those that were asked for ahead
-    waiting.promise.catch(() => undefined)
+    const waiting = { promise, resolve }
     this.waiting.set(step, waiting)
-    this.worker.postMessage(step)
+    if (this.problem === undefined) this.worker.postMessage(step)
+    else resolve(undefined)
     return waiting
   }
 
-  private fail(error: Error): void {
-    this.failure = error
-    for (const { reject } of this.waiting.values()) reject(error)
+  private fail(problem: string): void {
+    this.isReady = false
+    this.problem ??= problem
+    for (const { resolve } of this.waiting.values()) resolve(undefined)
   }
 }
 

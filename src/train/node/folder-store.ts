@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { appendFileSync } from 'node:fs'
 import { appendFile, open, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DiopterError } from '../../errors/index.ts'
@@ -67,7 +68,8 @@ export async function folderStore(folder: string, parameters: readonly Parameter
     async log(entry) {
       const line = logLine(entry)
       try {
-        await appendFile(log, line)
+        // a few microseconds: an asynchronous write takes longer than the step of a tiny model
+        appendFileSync(log, line)
       } catch (error) {
         throw writeError(log, error)
       }
