@@ -1,13 +1,7 @@
-import {
-  type DType,
-  isFloat,
-  type PrimitiveName,
-  type Shape,
-  sizeOf,
-  type Tensor,
-  typedArrayFrom,
-} from '../tensor/index.ts'
+import type { PrimitiveName, Tensor } from '../tensor/index.ts'
 import type { GraphBuilder } from './builder.ts'
+import { counting, reshape, scalar } from './pieces.ts'
+import { scatterAdd, scatterElementsAdd } from './scatter.ts'
 
 /** Emits one node of the trace, given its inputs' names, and returns the name of its result. */
 export type Lowering = (builder: GraphBuilder, inputs: readonly string[], t: Tensor) => string

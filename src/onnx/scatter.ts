@@ -1,5 +1,5 @@
 import { isFloat, sizeOf, type Tensor } from '../tensor/index.ts'
-import { elementType, type GraphBuilder } from './builder.ts'
+import type { GraphBuilder } from './builder.ts'
 import type { Fused } from './fusion.ts'
 import { counting, reshape, zeros } from './pieces.ts'
 
@@ -27,7 +27,7 @@ export function scatterAdd(builder: GraphBuilder, [indices, updates, base]: read
     // Looked up in 0, 1, .. size-1, a negative index counts from the end and one out of range is an error, as in ScatterElements.
     const positions = reshape(builder, builder.node('Gather', [range, indices!]), [1, n])
     const matches = builder.node('Equal', [reshape(builder, range, [size, 1]), positions])
-    const oneHot = builder.node('Cast', [matches], { to: elementType(t.dtype) })
+    const oneHot = builder.node('Cast', [matches], { to: builder.elementType(t.dtype) })
     result = builder.node('MatMul', [oneHot, flat]) // [size, n] x [before, n, after]
   } else {
     const everywhere = builder.node('Expand', [
