@@ -65,6 +65,7 @@ const cases: Record<PrimitiveName, DerivativeCase[] | 'none'> = {
   erf: [check([[6]], (x) => x.erf()), check([[6]], (x) => x.erf(), -5, 5)],
   sigmoid: [check([[5]], (x) => x.sigmoid(), -5, 5)],
   relu: [check([[7]], (x) => x.relu())],
+  silu: [check([[7]], (x) => x.silu(), -5, 5)],
   gelu: [
     check([[7]], (x) => x.gelu('none'), -5, 5),
     check([[7]], (x) => x.gelu('tanh'), -5, 5),
@@ -163,6 +164,17 @@ const cases: Record<PrimitiveName, DerivativeCase[] | 'none'> = {
     ),
     check([[3, 2, 2]], (x) => x.logSumExpAbove(x.slice(0, 0, 1), 0)),
     check([[2, 3]], (x) => x.logSumExp(0).square()),
+  ],
+  rotate: [
+    check(
+      [
+        [2, 3, 4],
+        [3, 2],
+        [3, 2],
+      ],
+      (x, cos, sin) => x.rotate(cos, sin).square(),
+    ),
+    check([[2, 2, 2], [1], [1]], (x, cos, sin) => x.rotate(cos, sin).sin()),
   ],
   softmax: [check([[2, 4]], (x) => x.softmax()), check([[3, 2, 2]], (x) => x.softmax(0).square())],
   gather: [

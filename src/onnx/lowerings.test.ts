@@ -47,6 +47,7 @@ const cases: Record<Exclude<PrimitiveName, 'input'>, readonly [readonly DType[],
   erf: [SINGLE, unary('erf')],
   sigmoid: [FLOATS, unary('sigmoid')],
   relu: [FLOATS, unary('relu')],
+  silu: [FLOATS, unary('silu')],
   gelu: [
     SINGLE,
     (dtype) => {
@@ -121,6 +122,23 @@ const cases: Record<Exclude<PrimitiveName, 'input'>, readonly [readonly DType[],
   log_sum_exp: [
     FLOATS,
     (dtype) => [draw([3, 4], dtype).logSumExpAbove(draw([3, 1], dtype)), draw([3, 4, 2], dtype).logSumExp(1)],
+  ],
+  rotate: [
+    FLOATS,
+    (dtype) => {
+      const turned = (shape: number[], tables: number[]) =>
+        draw(shape, dtype).rotate(draw(tables, dtype), draw(tables, dtype))
+      return [
+        turned([2, 5, 3, 16], [5, 1, 8]), // positions and heads
+        turned([5, 3, 16], [5, 1, 8]), // packed tokens
+        turned([3, 16], [3, 8]),
+        turned([2, 3, 4, 16], [2, 3, 1, 8]), // positions of padded rows
+        turned([2, 5, 3, 16], [2, 1, 3, 8]), // not by position
+        turned([1, 3, 6], [3]), // one angle for all
+        turned([2, 3, 6], [1, 1, 3]),
+        turned([10], [5]),
+      ]
+    },
   ],
   softmax: [FLOATS, (dtype) => [draw([3, 4], dtype).softmax(), draw([3, 4, 2], dtype).softmax(1)]],
   top_k_indices: [

@@ -1,6 +1,7 @@
 import type { PrimitiveName, Tensor } from '../tensor/index.ts'
 import type { GraphBuilder } from './builder.ts'
 import { counting, reshape, scalar } from './pieces.ts'
+import { rotate } from './rotate.ts'
 import { scatterAdd, scatterElementsAdd } from './scatter.ts'
 
 /** Emits one node of the trace, given its inputs' names, and returns the name of its result. */
@@ -36,6 +37,12 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
   erf: same('Erf'),
   sigmoid: same('Sigmoid'),
   relu: same('Relu'),
+  // ONNX Runtime fuses the product with the sigmoid to an operator that it has for float32 alone.
+  silu(builder, [x], t) {
+    if (t.dtype === 'float32') return builder.node('Mul', [x!, builder.node('Sigmoid', [x!])])
+    const exponential = builder.node('Exp', [builder.node('Neg', [x!])])
+    return builder.node('Div', [x!, builder.node('Add', [exponential, scalar(builder, t.dtype, 1)])])
+  },
   gelu: (builder, inputs, t) => builder.node('Gelu', inputs, { approximate: t.attributes.approximate as string }),
   not: same('Not'),
   stop_gradient: (_, [x]) => x!,
@@ -69,6 +76,7 @@ export const lowerings: Readonly<Record<Exclude<PrimitiveName, 'input'>, Lowerin
       scalar(builder, t.dtype, number(t, 'value')),
     ]),
   concat: (builder, inputs, t) => builder.node('Concat', inputs, { axis: number(t, 'axis') }),
+  rotate,
   reduce_sum: reduction('ReduceSum'),
   reduce_max: reduction('ReduceMax'),
   reduce_min: reduction('ReduceMin'),

@@ -107,6 +107,7 @@ const table = {
   erf: { infer: floatUnary },
   sigmoid: { infer: floatUnary },
   relu: { infer: floatUnary },
+  silu: { infer: floatUnary }, // x * sigmoid(x)
   gelu: { infer: floatUnary }, // attribute approximate: 'none' (erf) or 'tanh'
   not: { infer: logical },
   stop_gradient: { infer: sameAsInput },
@@ -198,6 +199,24 @@ const table = {
       }
       const size = inputs.reduce((sum, { shape }) => sum + shape[axis]!, 0)
       return { shape: replaceAxis(first.shape, axis, size), dtype: sameDtype(inputs, name) }
+    },
+  },
+  rotate: {
+    // (x, cos, sin) -> x1 cos - x2 sin beside x2 cos + x1 sin, for the halves x1 and x2 of x's last axis; the two tables
+    // broadcast to a half
+    infer: ([x, cos, sin], _, name) => {
+      const half = [...x!.shape.slice(0, -1), x!.shape[x!.shape.length - 1]! / 2]
+      const fits = (table: TensorType) =>
+        table.shape.length > 0 &&
+        table.shape[table.shape.length - 1] === half[half.length - 1] &&
+        sameShape(broadcastShapes(name, table.shape, half), half)
+      if (!fits(cos!) || !sameShape(cos!.shape, sin!.shape))
+        fail(
+          name,
+          `tables ${formatShape(cos!.shape)} and ${formatShape(sin!.shape)} do not fit a half ${formatShape(half)}.`,
+        )
+      const dtype = sameDtype([x!, cos!, sin!], name)
+      return isFloat(dtype) ? { shape: x!.shape, dtype } : fail(name, `needs float tensors, got ${dtype}.`)
     },
   },
   // reductions and scans

@@ -30,6 +30,12 @@ const absorbBroadcast: Simplification = (inputs, attributes, op) => {
   return undefined
 }
 
+/** A broadcast tensor times a structural number: the smaller tensor is multiplied. */
+const scaleBeforeBroadcast = (x: Tensor, factor: Tensor): Tensor | undefined =>
+  isOp(x, 'broadcast') && factor.op === 'constant' && x.dtype === factor.dtype
+    ? apply('broadcast', [apply('mul', [x.inputs[0]!, factor])], { shape: x.shape })
+    : undefined
+
 const rules: Partial<Record<PrimitiveName, Simplification>> = {
   reshape([x], { shape }) {
     if (sameShape(x!.shape, shape as readonly number[])) return x
@@ -68,22 +74,29 @@ const rules: Partial<Record<PrimitiveName, Simplification>> = {
     return parts.length > 0 && parts.length <= others.length ? apply('concat', parts, { axis: axis! }) : undefined
   },
   neg: ([x]) => (isOp(x!, 'neg') ? x!.inputs[0] : undefined),
+  // a sum of negated elements negates the (smaller) sum
+  reduce_sum: ([x], attributes) =>
+    isOp(x!, 'neg') ? apply('neg', [apply('reduce_sum', x!.inputs, attributes)]) : undefined,
   stop_gradient: ([x]) => (x!.op === 'stop_gradient' || x!.op === 'constant' ? x : undefined),
   add(inputs, attributes, op) {
     const [a, b] = inputs as [Tensor, Tensor]
     if (isConstant(b, 0, a)) return a
     if (isConstant(a, 0, b)) return b
+    if (isOp(b, 'neg')) return apply('sub', [a, b.inputs[0]!])
+    if (isOp(a, 'neg')) return apply('sub', [b, a.inputs[0]!])
     return absorbBroadcast(inputs, attributes, op)
   },
   sub(inputs, attributes, op) {
     const [a, b] = inputs as [Tensor, Tensor]
-    return isConstant(b, 0, a) ? a : absorbBroadcast(inputs, attributes, op)
+    if (isConstant(b, 0, a)) return a
+    if (isOp(b, 'neg')) return apply('add', [a, b.inputs[0]!])
+    return absorbBroadcast(inputs, attributes, op)
   },
   mul(inputs, attributes, op) {
     const [a, b] = inputs as [Tensor, Tensor]
     if (isConstant(b, 1, a)) return a
     if (isConstant(a, 1, b)) return b
-    return absorbBroadcast(inputs, attributes, op)
+    return scaleBeforeBroadcast(a, b) ?? scaleBeforeBroadcast(b, a) ?? absorbBroadcast(inputs, attributes, op)
   },
   div(inputs, attributes, op) {
     const [a, b] = inputs as [Tensor, Tensor]

@@ -130,7 +130,7 @@ export class Tensor {
   }
   /** x * sigmoid(x). */
   silu(): Tensor {
-    return this.mul(this.sigmoid())
+    return apply('silu', [this])
   }
   /** GELU: exact with the error function (`'none'`) or the tanh approximation of GPT-2 (`'tanh'`). */
   gelu(approximate: 'none' | 'tanh' = 'none'): Tensor {
@@ -227,6 +227,13 @@ export class Tensor {
     const ends = this.shape.map((size, i) => (i === at ? Math.max(clip(start), clip(end)) : size))
     const steps = this.shape.map((_, i) => (i === at ? step : 1))
     return apply('slice', [this], { starts, ends, steps })
+  }
+  /**
+   * Pairs of features turned by angles: feature i of the last axis's first half with feature i of its second, of which
+   * `cos` and `sin` [..., half] broadcast to one half. (Su et al. 2021, in the layout of GPT-NeoX.)
+   */
+  rotate(cos: Tensor, sin: Tensor): Tensor {
+    return apply('rotate', [this, cos, sin])
   }
   /** `low` and `high` elements of `value` put before and after each axis. */
   pad(low: readonly number[], high: readonly number[], value = 0): Tensor {

@@ -206,6 +206,7 @@ const kernels: Readonly<Record<PrimitiveName, Kernel>> = {
   erf: map(erf),
   sigmoid: map((x) => 1 / (1 + Math.exp(-x))),
   relu: map((x) => Math.max(x, 0)),
+  silu: map((x) => x / (1 + Math.exp(-x))),
   gelu: ([x], node) => x!.data.map((value) => gelu(value, node.attributes.approximate)),
   not: map((x) => 1 - x),
   stop_gradient: map((x) => x),
@@ -245,6 +246,17 @@ const kernels: Readonly<Record<PrimitiveName, Kernel>> = {
       return from.every((i, axis) => i >= 0 && i < x!.shape[axis]!) ? from : undefined
     }
     return pick(x!, node.shape, inside, attribute(node, 'value'))
+  },
+  rotate: ([x, cos, sin], node) => {
+    const size = node.shape[node.rank - 1]!
+    const half = size / 2
+    const [c, s] = [cos!, sin!].map((table) => broadcastTo(table, [...node.shape.slice(0, -1), half]))
+    return x!.data.map((value, i) => {
+      const [row, feature] = [Math.floor(i / size), i % size]
+      const place = row * half + (feature % half)
+      const partner = x!.data[feature < half ? i + half : i - half]!
+      return value * c![place]! + (feature < half ? -partner : partner) * s![place]!
+    })
   },
   concat: (inputs, node) => {
     const axis = attribute(node, 'axis')

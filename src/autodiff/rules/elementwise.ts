@@ -2,7 +2,7 @@ import { apply, type Tensor } from '../../tensor/index.ts'
 import { literal, type VjpRule } from '../rule.ts'
 
 type Unary = (g: Tensor, x: Tensor, y: Tensor) => Tensor
-type Binary = (g: Tensor, a: Tensor, b: Tensor, y: Tensor) => [Tensor, Tensor]
+type Binary = (g: Tensor, a: Tensor, b: Tensor, y: Tensor) => [Tensor, Tensor | undefined]
 
 const unary =
   (rule: Unary): VjpRule =>
@@ -37,12 +37,13 @@ export const elementwiseRules = {
   ),
   sigmoid: unary((g, _, y) => g.mul(y.sub(y.square()))),
   relu: unary((g, _, y) => keepWhere(y.greater(literal(0, y)), g)), // 0 at the kink
+  silu: unary((g, x, y) => g.mul(siluSlope(x, y))),
   gelu: unary((g, x, y) => g.mul(y.attributes.approximate === 'tanh' ? geluTanhSlope(x) : geluSlope(x))),
   cast: unary((g, x) => g.cast(x.dtype)),
 
   add: binary((g) => [g, g]),
   sub: binary((g) => [g, g.neg()]),
-  mul: binary((g, a, b) => [g.mul(b), g.mul(a)]),
+  mul: binary((g, a, b) => (a === b ? [g.mul(literal(2, g)).mul(a), undefined] : [g.mul(b), g.mul(a)])),
   div: binary((g, _, b, y) => {
     const quotient = g.div(b)
     return [quotient, quotient.mul(y).neg()]
@@ -59,6 +60,12 @@ export const elementwiseRules = {
   }),
   where: (g, y) => [undefined, keepWhere(y.inputs[0]!, g), keepUnless(y.inputs[0]!, g)],
 } satisfies Record<string, VjpRule>
+
+/** d/dx of y = x s with s = sigmoid(x): s + y (1 - s). */
+function siluSlope(x: Tensor, y: Tensor): Tensor {
+  const s = x.sigmoid()
+  return literal(1, x).sub(s).mul(y).add(s)
+}
 
 /** d/dx of x Phi(x): Phi(x) + x phi(x), with Phi the normal distribution function and phi its density. */
 function geluSlope(x: Tensor): Tensor {

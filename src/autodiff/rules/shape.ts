@@ -18,6 +18,17 @@ export const shapeRules = {
     const low = list(y, 'low')
     return [window(g, low, y.inputs[0]!.shape)]
   },
+  // turned back; the tables' gradients are those of the two products
+  rotate(g, y) {
+    const [x, cos, sin] = y.inputs as [Tensor, Tensor, Tensor]
+    const [first, second] = halves(x)
+    const [gFirst, gSecond] = halves(g)
+    return [
+      g.rotate(cos, sin.neg()),
+      gFirst.mul(first).add(gSecond.mul(second)),
+      gSecond.mul(first).sub(gFirst.mul(second)),
+    ]
+  },
   concat(g, y) {
     const axis = y.attributes.axis as number
     let start = 0
@@ -28,6 +39,11 @@ export const shapeRules = {
     })
   },
 } satisfies Record<string, VjpRule>
+
+function halves(x: Tensor): [Tensor, Tensor] {
+  const half = x.shape[x.rank - 1]! / 2
+  return [x.slice(-1, 0, half), x.slice(-1, half)]
+}
 
 /** The part of `g` of the given shape that begins at `starts`. */
 function window(g: Tensor, starts: readonly number[], shape: readonly number[]): Tensor {

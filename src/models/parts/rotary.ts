@@ -6,21 +6,22 @@ import type { ModelConfig } from '../config.ts'
  * Rotates the first rotary_dim features of every head by its position's angles (Su et al. 2021, RoFormer).
  * x is [...tokens, heads, dh]; the tables broadcast to [...tokens, heads, rotary_dim / 2].
  */
-export function rotate(x: Tensor, tables: { cos: Tensor; sin: Tensor }, config: ModelConfig): Tensor {
+export function rotate(x: Tensor, { cos, sin }: { cos: Tensor; sin: Tensor }, config: ModelConfig): Tensor {
   const { rotary_dim, rotary_adjacent_pairs } = config
-  const { cos, sin } = tables
-  const half = rotary_dim / 2
-  const first = rotary_adjacent_pairs ? x.slice(-1, 0, rotary_dim, 2) : x.slice(-1, 0, half)
-  const second = rotary_adjacent_pairs ? x.slice(-1, 1, rotary_dim, 2) : x.slice(-1, half, rotary_dim)
-  const turned = [first.mul(cos).sub(second.mul(sin)), second.mul(cos).add(first.mul(sin))]
+  const turning = x.slice(-1, 0, rotary_dim)
   const passed = x.slice(-1, rotary_dim)
-  if (!rotary_adjacent_pairs) return concat([...turned, passed], -1)
-  // Two of [..., rotary_dim / 2, 1] side by side -> [..., rotary_dim / 2, 2] -> [..., rotary_dim], interleaved again.
-  const pairs = concat(
-    turned.map((t) => t.unsqueeze(-1)),
-    -1,
-  )
-  return concat([pairs.reshape(...x.shape.slice(0, -1), rotary_dim), passed], -1)
+  if (!rotary_adjacent_pairs) return concat([turning.rotate(cos, sin), passed], -1)
+  // Features 2i and 2i + 1 are partners: [..., rotary_dim / 2, 2], turned as [..., 2, rotary_dim / 2] and back.
+  const pairs = [...x.shape.slice(0, -1), rotary_dim / 2, 2]
+  const halves = turning
+    .reshape(...pairs)
+    .transpose()
+    .reshape(...turning.shape)
+  const turned = halves
+    .rotate(cos, sin)
+    .reshape(...x.shape.slice(0, -1), 2, rotary_dim / 2)
+    .transpose()
+  return concat([turned.reshape(...turning.shape), passed], -1)
 }
 
 /**

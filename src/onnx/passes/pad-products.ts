@@ -14,7 +14,16 @@ const EXTRA = 16
 const FEWEST_ROWS = 512
 
 /** f(0) = 0. */
-const ZERO_PRESERVING: ReadonlySet<PrimitiveName> = new Set(['gelu', 'relu', 'neg', 'tanh', 'erf', 'sign', 'abs'])
+const ZERO_PRESERVING: ReadonlySet<PrimitiveName> = new Set([
+  'gelu',
+  'silu',
+  'relu',
+  'neg',
+  'tanh',
+  'erf',
+  'sign',
+  'abs',
+])
 
 export function padProducts(outputs: readonly Tensor[]): Tensor[] {
   const order = topologicalOrder(outputs)
@@ -45,17 +54,12 @@ function isAliased(t: Tensor): boolean {
  * x with EXTRA zero columns, by padding the weights that it is computed from: a product with a matrix, plus a vector,
  * through functions that keep zero. Undefined when something else reads a step of it, or it is not of that form.
  */
-function widen(x: Tensor, around: Surroundings, readers = 1): Tensor | undefined {
+function widen(x: Tensor, around: Surroundings): Tensor | undefined {
   const { uses, rebuilt } = around
-  if (x.pinned || uses(x) !== readers) return undefined
+  if (x.pinned || uses(x) !== 1) return undefined
   const [a, b] = x.inputs as [Tensor, Tensor]
   if (x.op === 'matmul' && b.rank === 2) return rebuilt(a).matmul(padColumns(rebuilt(b)))
   if (x.op === 'add' && b.rank === 1) return widen(a, around)?.add(padLast(rebuilt(b)))
-  if (x.op === 'mul' && b.op === 'sigmoid' && b.inputs[0] === a) {
-    // silu(g) = g * sigmoid(g) is zero where g is; these two are the readers of g.
-    const gate = uses(b) === 1 ? widen(a, around, 2) : undefined
-    return gate?.mul(gate.sigmoid())
-  }
   if (x.op === 'mul') {
     const left = widen(a, around)
     const right = left && widen(b, around)

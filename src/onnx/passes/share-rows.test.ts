@@ -7,6 +7,7 @@ import { shareRows } from './share-rows.ts'
 const table = input('table', [5, 4])
 const positions = input('positions', [3, 4])
 const matrix = input('matrix', [4, 6])
+const vector = input('vector', [4])
 const tokens = input('tokens', [20, 3], 'int64')
 // [20, 3, 4]
 const embedded = table.gather(tokens).add(positions.unsqueeze(0))
@@ -28,9 +29,10 @@ describe('row sharing', () => {
       [table, normal(20)],
       [positions, normal(12)],
       [matrix, normal(24)],
+      [vector, normal(4)],
       [tokens, Float64Array.from({ length: 60 }, () => random.integer(5))],
     ])
-    const product = embedded.get(':', -1).matmul(matrix)
+    const product = embedded.add(vector).get(':', -1).matmul(matrix)
     const [plain] = evaluate([product], feeds)
     const [shared] = evaluate(shareRows([product]), feeds)
     expect([...shared!]).toEqual([...plain!].map((x) => expect.closeTo(x, 10)))

@@ -46,7 +46,8 @@ function passedThrough(t: Tensor): readonly Tensor[] | undefined {
 /** t W, from the products of its leaves. */
 function product(t: Tensor, matrix: Tensor): Tensor {
   const inner = passedThrough(t)
-  if (inner === undefined) return t.matmul(matrix)
+  // a vector that all rows share: [d] -> [1, d] -> [n]
+  if (inner === undefined) return t.rank === 1 ? t.unsqueeze(0).matmul(matrix).squeeze(0) : t.matmul(matrix)
   const [first, second] = inner.map((one) => product(one, matrix)) as [Tensor, Tensor]
   if (t.op === 'add') return first.add(second)
   if (t.op === 'gather') return first.gather(t.inputs[1]!, 0)

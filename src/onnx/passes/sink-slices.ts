@@ -177,6 +177,17 @@ const rules: Partial<Record<PrimitiveName, Rule>> = {
     }
     return { box, inputs: [{ low, high }], build: ([part]) => apply('pad', [part!], attributes) }
   },
+  rotate(t, demand) {
+    const last = t.rank - 1
+    const box = withRanges(demand, new Map([[last, [0, t.shape[last]!]]]))
+    const half = withRanges(box, new Map([[last, [0, t.shape[last]! / 2]]]))
+    const [, cos, sin] = t.inputs as [Tensor, Tensor, Tensor]
+    return {
+      box,
+      inputs: [box, broadcastBox(half, cos.shape), broadcastBox(half, sin.shape)],
+      build: (inputs) => apply('rotate', inputs as Tensor[]),
+    }
+  },
   concat(t, box) {
     const axis = t.attributes.axis as number
     let offset = 0
@@ -253,6 +264,7 @@ const ELEMENTWISE: readonly PrimitiveName[] = [
     'erf',
     'sigmoid',
     'relu',
+    'silu',
     'gelu',
     'not',
     'stop_gradient',
