@@ -157,7 +157,9 @@ describe('variants', () => {
   it('several edits, traced and declarative, mixed', async () => {
     const model = await open()
     const values = await agrees(model, several)
-    expect(values.at(-1)).toBe((await model.variants(tokenIds(model, length), [], logitDifference(2, 5))).base)
+    // a variant without edits is the base run, but in a batch: ONNX Runtime's sums differ in their last bit
+    const { base } = await model.variants(tokenIds(model, length), [], logitDifference(2, 5))
+    expect(disagreement([values.at(-1)!], [base])).toBeLessThanOrEqual(1e-6)
     await model.dispose()
   })
 
