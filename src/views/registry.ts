@@ -9,6 +9,7 @@ import { curves } from './curves.ts'
 import { directions } from './directions.ts'
 import { heatMap } from './heat-map.ts'
 import { lensGrid } from './lens-grid.ts'
+import type { Places } from './place.ts'
 import type { Table } from './table.ts'
 import type { TextOptions } from './terminal.ts'
 import { tokenStrip } from './token-strip.ts'
@@ -34,7 +35,14 @@ export type ViewName = keyof typeof views
 export type PropsOf<Name extends ViewName> = (typeof views)[Name] extends View<infer Props> ? Props : never
 
 /** A picture as data: plain JSON that any of the renderers draws. */
-export type ViewSpec = { [Name in ViewName]: { readonly view: Name; readonly props: PropsOf<Name> } }[ViewName]
+export type ViewSpec = {
+  [Name in ViewName]: {
+    readonly view: Name
+    readonly props: PropsOf<Name>
+    /** What its rows and columns stand for, where that is a part of the model or the prompt. */
+    readonly places?: Places
+  }
+}[ViewName]
 
 /** A view's static SVG document. Throws for an unknown view or props that do not fit together. */
 export function renderSvg<Name extends ViewName>(view: Name, props: PropsOf<Name>): string {

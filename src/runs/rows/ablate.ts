@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { ABLATABLE, ABLATION_KINDS, ablation, METRICS } from '../../methods/index.ts'
+import { EXAMPLE_QUESTION } from '../examples.ts'
 import { indices, promptList, questionList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 import { sweepViews } from './grid-views.ts'
@@ -7,7 +8,11 @@ import { spoken } from './patch-fields.ts'
 
 export const ablate = defineMethod({
   name: 'ablate',
+  title: 'Ablation',
   summary: 'What breaks when a head, a layer or a neuron is taken out',
+  question: 'cause',
+  takes: 'questions',
+  example: { prompts: [EXAMPLE_QUESTION] },
   prompts: questionList,
   parameters: v.strictObject({
     what: v.optional(v.picklist(ABLATABLE)),

@@ -1,12 +1,17 @@
 import * as v from 'valibot'
 import { type AttentionValues, attentionPatterns } from '../../methods/index.ts'
 import type { ViewSpec } from '../../views/index.ts'
+import { EXAMPLE_TEXT } from '../examples.ts'
 import { indices, promptList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 
 export const attention = defineMethod({
   name: 'attention',
+  title: 'Attention patterns',
   summary: 'Attention patterns, and what each head mostly looks at',
+  question: 'read',
+  takes: 'prompts',
+  example: { prompts: [EXAMPLE_TEXT] },
   prompts: promptList,
   parameters: v.strictObject({ layers: v.optional(indices), heads: v.optional(indices) }),
   run: (model, prompts, parameters, context) => attentionPatterns(model, prompts, { ...parameters, ...context }),

@@ -1,13 +1,18 @@
 import * as v from 'valibot'
 import { type AttributionValues, DECOMPOSITIONS, directLogitAttribution } from '../../methods/index.ts'
 import type { ViewSpec } from '../../views/index.ts'
+import { EXAMPLE_QUESTION } from '../examples.ts'
 import { position, questionList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 import { bars, largest } from './grid-views.ts'
 
 export const attribute = defineMethod({
   name: 'attribute',
+  title: 'Direct logit attribution',
   summary: 'Which parts write the answer (direct logit attribution)',
+  question: 'cause',
+  takes: 'questions',
+  example: { prompts: [EXAMPLE_QUESTION] },
   prompts: questionList,
   parameters: v.strictObject({
     by: v.optional(v.picklist(DECOMPOSITIONS)),

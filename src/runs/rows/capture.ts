@@ -1,11 +1,16 @@
 import * as v from 'valibot'
 import { Meter } from '../../methods/index.ts'
+import { EXAMPLE_TEXT } from '../examples.ts'
 import { promptList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 
 export const capture = defineMethod({
   name: 'capture',
+  title: 'Activations',
   summary: 'Activations by hook name or glob',
+  question: 'read',
+  takes: 'prompts',
+  example: { prompts: [EXAMPLE_TEXT], parameters: { hooks: ['blocks.0.attn.hook_pattern'] } },
   prompts: promptList,
   parameters: v.strictObject({ hooks: v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1)) }),
   async run(model, prompts, { hooks }, { edits, prependBos, signal }) {

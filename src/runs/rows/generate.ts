@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { Meter } from '../../methods/index.ts'
+import { EXAMPLE_TEXT } from '../examples.ts'
 import { count, promptList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 
@@ -7,7 +8,11 @@ const positive = v.pipe(v.number(), v.finite(), v.minValue(0))
 
 export const generate = defineMethod({
   name: 'generate',
+  title: 'Continuations',
   summary: 'Continuations of prompts, with edits if wanted',
+  question: 'read',
+  takes: 'prompts',
+  example: { prompts: [EXAMPLE_TEXT], parameters: { tokens: 20, greedy: true } },
   prompts: promptList,
   parameters: v.strictObject({
     tokens: v.pipe(v.number(), v.integer(), v.minValue(0)),

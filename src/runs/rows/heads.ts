@@ -9,7 +9,11 @@ const token = v.pipe(v.number(), v.integer(), v.minValue(0))
 
 export const heads = defineMethod({
   name: 'heads',
+  title: 'Head detectors',
   summary: 'What each head does: previous token, induction, duplicate token, copying ...',
+  question: 'circuits',
+  takes: 'optional prompts',
+  example: { prompts: [], parameters: { examples: 4, period: 16 } },
   // Random tokens need no prompt; texts are read beside them.
   prompts: v.array(promptSchema),
   parameters: v.strictObject({
