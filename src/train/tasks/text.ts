@@ -9,6 +9,8 @@ import { initialValues, trainableModel } from '../trainable-model.ts'
 
 const size = v.pipe(v.number(), v.integer(), v.minValue(1))
 
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1))
+
 const schema = v.strictObject({
   /** Folder of a packed corpus: train.u16 and held-out.u16, little-endian token ids. */
   corpus: v.optional(v.string(), '.corpus'),
@@ -22,7 +24,11 @@ const schema = v.strictObject({
   n_ctx: v.optional(size, 256),
   batch: v.optional(size, 16),
   /** The share of rows in which a passage of the row comes a second time, verbatim, as refrains and quotations do. */
-  repeats: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.1),
+  repeats: v.optional(share, 0.1),
+  /** The same share in the first batches: looking back is learned while it pays often, and kept when it pays seldom. */
+  earlyRepeats: v.optional(share, 0.8),
+  /** How many batches are the first ones. */
+  earlyBatches: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1500),
 })
 
 type TextConfig = v.InferOutput<typeof schema>
@@ -83,10 +89,11 @@ export const text: Task<TextConfig> = {
       batch: { tokens: { dtype: 'int64', shape: [batch, n_ctx + 1] } },
       microBatch(index) {
         const tokens = new BigInt64Array(batch * (n_ctx + 1))
+        const share = index < config.earlyBatches ? config.earlyRepeats : config.repeats
         for (let row = 0; row < batch; row++) {
           const random = randomSource(seed, 'repeat', index, row)
           const ids = rows(index * batch + row)
-          const shown = random.uniform() < config.repeats ? withRepeat(ids, random) : ids
+          const shown = random.uniform() < share ? withRepeat(ids, random) : ids
           shown.forEach((id, i) => {
             tokens[row * (n_ctx + 1) + i] = BigInt(id)
           })
@@ -154,10 +161,10 @@ function textRows(tokens: Uint16Array, n_ctx: number, seed: number): (row: numbe
   }
 }
 
-/** The row with one of its passages (a tenth to a half of it) copied over what comes at a random place after it. */
+/** The row with one of its passages (a fifth to a half of it) copied over what comes at a random place after it. */
 function withRepeat(row: Uint16Array, random: ReturnType<typeof randomSource>): Uint16Array {
   const repeated = row.slice()
-  const length = Math.floor(row.length * (0.1 + 0.4 * random.uniform()))
+  const length = Math.floor(row.length * (0.2 + 0.3 * random.uniform()))
   const from = random.integer(row.length - 2 * length + 1)
   const to = from + length + random.integer(row.length - from - 2 * length + 1)
   repeated.set(row.subarray(from, from + length), to)
