@@ -1,4 +1,5 @@
 // Every public name of Diopter for Node, in one list. `diopter/web` is the same for browsers.
+export { type OpenAndRunOptions, openAndRun } from './cli/open-and-run.ts'
 export * from './core.ts'
 export { createNodeBackend, type NodeBackendOptions } from './engine/node/backend.ts'
 export { createHostedBackend, type HostedBackendOptions } from './engine/node/hosted-backend.ts'

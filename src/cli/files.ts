@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { DiopterError } from '../errors/index.ts'
 import { systemSentence, UsageError } from './errors.ts'
 
@@ -15,11 +16,20 @@ export async function readTextFile(path: string): Promise<string> {
 
 /** A JSON file. Throws a usage error when it cannot be read or is not JSON. */
 export async function readJsonFile(path: string): Promise<unknown> {
-  const text = await readTextFile(path)
+  return parseJson(await readTextFile(path), path)
+}
+
+/** JSON that is typed itself (an object), comes from stdin (`-`), or lies in a file. Throws as `readJsonFile` does. */
+export async function readJsonArgument(given: string): Promise<unknown> {
+  if (given.trimStart().startsWith('{')) return parseJson(given, 'What was given')
+  return given === '-' ? parseJson(await text(process.stdin), 'What came from stdin') : readJsonFile(given)
+}
+
+function parseJson(json: string, what: string): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(json)
   } catch (error) {
-    throw new UsageError(`${path} is not JSON: ${(error as Error).message}.`)
+    throw new UsageError(`${what} is not JSON: ${(error as Error).message}.`)
   }
 }
 

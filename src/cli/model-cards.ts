@@ -2,9 +2,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { DiopterError } from '../errors/index.ts'
-import { bundledCards, bundledModels } from './bundled.ts'
+import { bundledCards, bundledModels } from '../hub/node/bundled.ts'
+import { describeFolder, type KnownModel } from '../lab/node/known-models.ts'
 import { readJsonFile } from './files.ts'
-import { describeFolder, type KnownModel } from './known-models.ts'
 
 const schema = v.strictObject({
   id: v.string(),

@@ -1,7 +1,6 @@
+import { defaultModel } from '../hub/node/bundled.ts'
 import type { ResolvedModel } from '../hub/snapshot.ts'
-import type { Model } from '../lab/index.ts'
 import type { ModelSpec } from '../runs/index.ts'
-import { bundledModels, defaultModel } from './bundled.ts'
 import type { Session } from './command.ts'
 import { UsageError } from './errors.ts'
 import type { ModelFlags } from './flags.ts'
@@ -25,26 +24,7 @@ export function modelSpec(flags: Pick<ModelFlags, 'model' | 'revision' | 'proces
 }
 
 /** Flags that say how to open a model but are no part of an experiment. */
-export type OpenFlags = Pick<ModelFlags, 'offline' | 'threads'> & { readonly backend?: string }
-
-/** Opens the model of a spec. */
-export async function openSpecModel(spec: ModelSpec, flags: OpenFlags, session: Session): Promise<Model> {
-  const { backend: provider = 'cpu', offline, threads } = flags
-  if (provider !== 'cpu' && provider !== 'webgpu' && provider !== 'cuda')
-    throw new UsageError(`The backend ${provider} does not run here; choose cpu, webgpu or cuda.`)
-  const { loadModel } = await import('../lab/node/load-model.ts')
-  const { signal, onProgress } = session
-  return loadModel(spec.ref, {
-    revision: spec.revision,
-    processing: spec.processing,
-    offline,
-    provider,
-    threads,
-    bundled: bundledModels(),
-    signal,
-    onProgress,
-  })
-}
+export type OpenFlags = Pick<ModelFlags, 'offline' | 'threads'>
 
 /** A model's files, for commands that read no weights. */
 export async function resolveFiles(
@@ -54,7 +34,7 @@ export async function resolveFiles(
 ): Promise<ResolvedModel> {
   const { resolveModel } = await import('../hub/node/resolve.ts')
   const { signal, onProgress } = session
-  const resolved = await resolveModel(ref, { ...flags, bundled: bundledModels(), signal, onProgress })
+  const resolved = await resolveModel(ref, { ...flags, signal, onProgress })
   if (resolved.note) session.note(resolved.note)
   return resolved
 }

@@ -1,6 +1,6 @@
 import { Command as CommanderCommand, CommanderError } from 'commander'
+import { defaultModel, packageVersion } from '../hub/node/bundled.ts'
 import { wrap } from '../views/labels.ts'
-import { defaultModel, packageVersion } from './bundled.ts'
 import type { Command, Session } from './command.ts'
 import { commands } from './commands/index.ts'
 import { EDIT_GRAMMAR } from './edit-grammar.ts'

@@ -1,12 +1,6 @@
 import type { PromptJson, TokenJson } from '../runs/index.ts'
 import { UsageError } from './errors.ts'
 
-/** A prompt as typed: a text, or token ids as a JSON list such as `[46,85,40]`. */
-export function parsePrompt(text: string): PromptJson {
-  if (!/^\s*\[\s*\d+\s*(,\s*\d+\s*)*\]\s*$/.test(text)) return text
-  return JSON.parse(text) as number[]
-}
-
 /** An answer as typed, its leading space included; beside a prompt of token ids, a whole number is a token id. */
 export function parseToken(text: string, prompt: PromptJson): TokenJson {
   return typeof prompt !== 'string' && /^\d+$/.test(text) ? Number(text) : text

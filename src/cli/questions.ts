@@ -1,8 +1,9 @@
 import { Option } from 'commander'
 import type { QuestionJson } from '../runs/index.ts'
+import { readPrompt } from '../runs/prompt-text.ts'
 import { UsageError } from './errors.ts'
 import { readJsonLines } from './files.ts'
-import { parsePrompt, parseToken, recordOf } from './prompts.ts'
+import { parseToken, recordOf } from './prompts.ts'
 
 export interface QuestionFlags {
   readonly answer?: string
@@ -40,7 +41,7 @@ export async function readQuestions(
 ): Promise<QuestionJson[]> {
   if (pairs === undefined) {
     if (prompt === undefined) throw new UsageError('Give a prompt, or --pairs FILE.jsonl.')
-    const parsed = parsePrompt(prompt)
+    const parsed = readPrompt(prompt)
     return [
       {
         prompt: parsed,

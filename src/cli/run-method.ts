@@ -5,7 +5,7 @@ import { parseEdit } from './edit-grammar.ts'
 import { EXIT } from './errors.ts'
 import { checkWritable, readJsonFile, writeFileOrFail } from './files.ts'
 import { editOption, type ModelFlags, modelOptions, type OutputFlags, outputOptions, seedOption } from './flags.ts'
-import { modelSpec, type OpenFlags, openSpecModel } from './open-model.ts'
+import { modelSpec, type OpenFlags } from './open-model.ts'
 import { checkOutputs, showResult } from './show.ts'
 
 export const specOption = new Option('--spec <file>', 'write the spec that reproduces this run (diopter run FILE)')
@@ -49,26 +49,12 @@ export async function specOf(
 /** Runs a spec on a model that is opened for it. */
 export async function carryOut(
   spec: RunSpecInput,
-  flags: OpenFlags,
-  session: Session,
+  { offline, threads }: OpenFlags,
+  { signal, onProgress }: Pick<Session, 'signal' | 'onProgress'>,
   onToken?: RunnerOptions['onToken'],
 ): Promise<RunResult> {
-  const { runSpec } = await import('../runs/index.ts')
-  const opened: { dispose(): Promise<void> }[] = []
-  try {
-    return await runSpec(spec, {
-      openModel: async (model, { backend }) => {
-        const open = await openSpecModel(model, { ...flags, backend }, session)
-        opened.push(open)
-        return open
-      },
-      signal: session.signal,
-      onProgress: session.onProgress,
-      onToken,
-    })
-  } finally {
-    for (const model of opened) await model.dispose()
-  }
+  const { openAndRun } = await import('./open-and-run.ts')
+  return openAndRun(spec, { offline, threads, signal, onProgress, onToken })
 }
 
 /** A method command from its spec to its pictures; `about` gives lines that stand before them. Gives the exit code. */

@@ -26,7 +26,8 @@ export async function showResult(
   const { resultToJson, viewsOf } = await import('../runs/index.ts')
   const pictures = viewsOf(result)
   await writePictures(pictures, result, flags, session)
-  if (flags.json) {
+  // Without a picture the values themselves are what there is to see.
+  if (flags.json || pictures.length === 0) {
     const { values, ...rest } = JSON.parse(resultToJson(result)) as { values: object }
     session.print(`${JSON.stringify({ ...values, ...rest })}\n`)
     return

@@ -25,12 +25,15 @@ export interface OrtBackendOptions {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly gpu?: boolean
   readonly narrowsFloat64?: boolean
   readonly sessionOptions: InferenceSession.SessionOptions
   /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
   readonly explain?: (message: string) => string | undefined
   /** Where a session may map a stored tensor from. */
   readonly place?: (value: TensorValue) => Promise<FilePlace | undefined>
+  /** Awaited before every run. */
+  readonly pause?: () => Promise<void>
   /** Called when everything was given back. */
   readonly onDispose?: () => void
 }
@@ -40,6 +43,7 @@ export class OrtBackend implements Backend {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly gpu: boolean
   readonly narrowsFloat64: boolean
   private readonly options: OrtBackendOptions
   private readonly stored = new Set<StoredTensor>()
@@ -51,6 +55,7 @@ export class OrtBackend implements Backend {
     this.name = options.name
     this.blocking = options.blocking
     this.copiesInputs = options.copiesInputs
+    this.gpu = options.gpu === true
     this.narrowsFloat64 = options.narrowsFloat64 === true
   }
 
@@ -91,6 +96,7 @@ export class OrtBackend implements Backend {
     const wrapped: BackendSession = {
       run: (feeds, outputs, signal) =>
         this.inTurn(async () => {
+          await this.options.pause?.()
           throwIfAborted(signal)
           const ortFeeds: Record<string, OrtTensor> = {}
           for (const name in feeds) {

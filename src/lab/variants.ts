@@ -24,6 +24,8 @@ export interface VariantsOptions extends WorkOptions {
   readonly memoryBytes?: number
   /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
+  /** Given, batches are smaller (eight of them at least, where there are so many variants), and it gets the values so far after each one but the last. */
+  readonly onBatch?: (soFar: Pick<VariantsOutput, 'base' | 'values'>) => void
 }
 
 /** What a sweep gives back. */
@@ -31,7 +33,10 @@ export interface VariantsOutput {
   readonly prompt: TokenizedPrompt
   /** The metric of the unedited run. */
   readonly base: number
-  /** The metric of every variant, in the order given; NaN for those that a cancelled sweep did not reach. */
+  /**
+   * The metric of every variant, in the order given; NaN for those that a cancelled sweep did not reach. The first variant
+   * is in the first batch.
+   */
   readonly values: readonly number[]
   /** False when the work was cancelled between or in batches, and `values` holds what was done until then. */
   readonly complete: boolean
@@ -39,6 +44,8 @@ export interface VariantsOutput {
 }
 
 const DEFAULT_MEMORY = 1024 ** 3
+/** Batches of a sweep whose values are wanted while it runs. */
+const WATCHED_BATCHES = 8
 /** Sharing the positions before the first edit costs gathers around attention: it pays beyond this share of the tokens. */
 const REUSE_PAYS_FROM = 0.15
 
@@ -53,23 +60,27 @@ export async function runVariants(
   givenMetric: Metric | MetricFunction,
   options: VariantsOptions,
 ): Promise<VariantsOutput> {
-  const { signal, onProgress, prependBos, memoryBytes = DEFAULT_MEMORY } = options
+  const { signal, onProgress, onBatch, prependBos, memoryBytes = DEFAULT_MEMORY } = options
   const metric = asMetric(givenMetric)
   const prompt = model.tokenize(base, prependBos)
   const length = prompt.ids.length
   if (length > model.config.n_ctx)
     throw new DiopterError(`The prompt has ${length} tokens; this model's context is ${model.config.n_ctx}.`)
   const placed = await placeEdits(model, base, variants, options)
-  const plans = placed.map((edits, i) => ({ index: i, edits, ...entryOf(edits, model, length) }))
-  // Rows that enter late share the longest prefix, so a batch takes neighbours in that order.
-  plans.sort((a, b) => a.enters - b.enters || a.index - b.index)
-  const perBatch = Math.max(1, Math.floor(memoryBytes / bytesPerRow(model, length, metric)))
+  const plans: Plan[] = placed.map((edits, i) => ({ index: i, edits, ...entryOf(edits, model, length) }))
+  // Rows that enter late share the longest prefix, so a batch takes neighbours in that order. What others are compared
+  // with may be the first variant: it is in the first batch.
+  const byEntry = (a: Plan, b: Plan) => a.enters - b.enters || a.index - b.index
+  plans.sort((a, b) => Number(b.index === 0) - Number(a.index === 0) || byEntry(a, b))
+  const fitting = Math.floor(memoryBytes / bytesPerRow(model, length, metric))
+  const watched = onBatch ? Math.floor(plans.length / WATCHED_BATCHES) : Number.POSITIVE_INFINITY
+  const perBatch = Math.max(1, Math.min(fitting, watched))
   const values = new Array<number>(variants.length).fill(Number.NaN)
   let baseValue = Number.NaN
   let complete = true
   const started = Date.now()
   for (let first = 0; first === 0 || first < plans.length; first += perBatch) {
-    const batch = plans.slice(first, first + perBatch)
+    const batch = plans.slice(first, first + perBatch).sort(byEntry)
     let results: number[]
     try {
       throwIfAborted(signal)
@@ -79,7 +90,8 @@ export async function runVariants(
       complete = false
       break
     }
-    baseValue = results[0]!
+    // Every batch has the base run; its value is one number, not one per batch.
+    if (first === 0) baseValue = results[0]!
     batch.forEach(({ index }, i) => {
       values[index] = results[i + 1]!
     })
@@ -91,6 +103,7 @@ export async function runVariants(
       unit: 'variants',
       etaSeconds: ((Date.now() - started) / 1000 / Math.max(1, done)) * (plans.length - done),
     })
+    if (done < plans.length) onBatch?.({ base: baseValue, values: [...values] })
   }
   return { prompt, base: baseValue, values, complete, provenance: model.provenance({ prompts: [prompt] }) }
 }

@@ -60,7 +60,8 @@ export interface Parts {
   readonly axes: Readonly<Record<string, readonly number[]>>
 }
 
-const HOOKS: Readonly<Record<AblateWhat, string>> = {
+/** The hook of each kind of part, within its block. */
+export const ABLATED_HOOKS: Readonly<Record<AblateWhat, string>> = {
   head: 'attn.hook_z',
   attn: 'hook_attn_out',
   mlp: 'hook_mlp_out',
@@ -88,7 +89,7 @@ export function ablatedParts(config: ModelConfig, options: AblationOptions): Par
   }
   const inner: Record<string, number[]> =
     what === 'head' ? { head: heads } : what === 'neuron' ? { neuron: neurons } : {}
-  const hookOf = (layer: number) => `blocks.${layer}.${HOOKS[what]}`
+  const hookOf = (layer: number) => `blocks.${layer}.${ABLATED_HOOKS[what]}`
   return {
     what,
     list: layers.flatMap((layer) => within[what](layer).map((part) => ({ ...part, layer, hook: hookOf(layer) }))),
@@ -101,6 +102,8 @@ export function ablatedParts(config: ModelConfig, options: AblationOptions): Par
 /** Where replacements come from: reference activations per hook. */
 export interface AblationSource {
   readonly edits: (part: Part, kind: AblationKind) => Edit[]
+  /** The prompt that resampled activations come from, cut to the length of the question's. */
+  readonly resampled: readonly number[]
   /** Activations of the references by hook. */
   readonly reference: Readonly<Record<string, Activation>>
 }
@@ -136,6 +139,7 @@ export async function ablationSource(
   })
   return {
     reference: captures,
+    resampled: model.tokenize(drawn, prependBos).ids.slice(0, ids.length),
     edits: (part, kind) => {
       const value = kind === 'mean' ? means.get(part.hook)! : others.get(part.hook)!
       return [kind === 'zero' ? { ...region(part), kind: 'zero' } : { ...region(part), kind: 'replace', value }]

@@ -24,12 +24,13 @@ import {
   type AblateWhat,
   type AblationKind,
   type AblationOptions,
+  type AblationSource,
   ablatedParts,
   ablationSource,
 } from './ablation-parts.ts'
-import { CANCELLED_CHECKS, keepDone, unlessCancelled } from './keep-done.ts'
+import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from './keep-done.ts'
 import { type Nested, nest } from './patch-grid.ts'
-import { askMetric, type MetricName, type NamedToken, type Question } from './question.ts'
+import { type AskedMetric, askMetric, type MetricName, type NamedToken, type Question } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean, summarizeRows } from './statistics.ts'
 import { type Swept, sweepKeepingDone } from './sweep.ts'
@@ -61,6 +62,8 @@ export interface AblationValues extends Effects {
     readonly wrong: NamedToken | null
     readonly base: number
     readonly values: Nested
+    /** The token ids that resampled activations come from; null for other kinds. */
+    readonly resampledFrom: readonly number[] | null
   }[]
 }
 
@@ -76,59 +79,86 @@ export async function ablation(
   const { kind = 'mean', seed = 0 } = options
   const meter = new Meter(model)
   const parts = ablatedParts(model.config, options)
-  const ablate = async (question: Question) => {
-    const prompt = model.tokenize(question.prompt, options.prependBos)
-    const asked = askMetric(model, question, options.metric)
-    const source = await ablationSource(model, parts, prompt, options, meter)
-    const edits = parts.list.map((part) => source.edits(part, kind))
-    const sweepOf = (metric: Metric) => sweepKeepingDone(model, prompt.ids, edits, metric, options, meter)
-    const main = await sweepOf(asked.metric)
-    const hasLoss = asked.name !== 'loss' && prompt.ids.length > 1
-    const lossSweep = hasLoss && main.complete ? await unlessCancelled(options.signal, () => sweepOf(loss())) : null
-    return { prompt, asked, source, main, loss: lossSweep, whole: main.complete && (lossSweep?.complete ?? !hasLoss) }
-  }
-  const { results, complete } = await keepDone(questions, 'prompts', options, ablate, ({ whole }) => whole)
-  const names = new Set(results.map(({ asked }) => asked.name))
+  const all = questions.map((question) => ({ question, asked: askMetric(model, question, options.metric) }))
+  const names = new Set(all.map(({ asked }) => asked.name))
   if (names.size > 1)
     throw new DiopterError(
       `The questions have different metrics (${[...names].join(', ')}), whose mean means nothing; name one.`,
     )
-  const losses = results.flatMap(({ loss }) => (loss ? [loss] : []))
-  const { low, high } = summarizeRows(
-    results.map(({ main }) => main.values.map((value) => value - main.base)),
-    seed,
-  )
+  const ablate = async (
+    { question, asked }: (typeof all)[number],
+    _: number,
+    onPart: ((part: Ablated) => void) | undefined,
+  ): Promise<Ablated> => {
+    const prompt = model.tokenize(question.prompt, options.prependBos)
+    const source = await ablationSource(model, parts, prompt, options, meter)
+    const edits = parts.list.map((part) => source.edits(part, kind))
+    const own = { prompt, asked, source }
+    const sweepOf = (metric: Metric, partOf: (swept: Swept) => Ablated) =>
+      sweepKeepingDone(model, prompt.ids, edits, metric, options, meter, onPart && ((swept) => onPart(partOf(swept))))
+    const main = await sweepOf(asked.metric, (swept) => ({ ...own, main: swept, loss: null, whole: false }))
+    const hasLoss = asked.name !== 'loss' && prompt.ids.length > 1
+    const lossPart = (swept: Swept) => ({ ...own, main, loss: swept, whole: false })
+    const lossSweep =
+      hasLoss && main.complete ? await unlessCancelled(options.signal, () => sweepOf(loss(), lossPart)) : null
+    return { ...own, main, loss: lossSweep, whole: main.complete && (lossSweep?.complete ?? !hasLoss) }
+  }
+  const assemble = (results: readonly Ablated[], standing: Standing): MethodResult<AblationValues> => {
+    const losses = results.flatMap(({ loss }) => (loss ? [loss] : []))
+    const { low, high } = summarizeRows(
+      results.map(({ main }) => main.values.map((value) => value - main.base)),
+      seed,
+    )
+    const shape = (values: readonly number[]) => nest(values, parts.sizes)
+    return {
+      values: {
+        metric: results[0]!.asked.name,
+        what: parts.what,
+        kind,
+        ...meanEffects(
+          results.map(({ main }) => main),
+          parts.sizes,
+        ),
+        low: low && shape(low),
+        high: high && shape(high),
+        loss: losses.length === results.length ? meanEffects(losses, parts.sizes) : null,
+        axes: parts.axes,
+        questions: results.map(({ prompt, asked, main, source }) => ({
+          prompt,
+          answer: asked.answer,
+          wrong: asked.wrong,
+          base: main.base,
+          values: shape(main.values),
+          resampledFrom: kind === 'resample' ? source.resampled : null,
+        })),
+      },
+      cost: meter.cost,
+      edits: meter.edits,
+      provenance: model.provenance({ prompts: results.map(({ prompt }) => prompt), seed }),
+      ...standing,
+    }
+  }
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(all, 'prompts', options, {
+    work: ablate,
+    isWhole: ({ whole }) => whole,
+    onPartial,
+  })
+  if (complete) onPartial?.(results)
   const checks = complete
     ? await unlessCancelled(options.signal, () => ablationChecks(model, parts, results[0]!, kind, options, meter))
     : null
-  const shape = (values: readonly number[]) => nest(values, parts.sizes)
-  return {
-    values: {
-      metric: results[0]!.asked.name,
-      what: parts.what,
-      kind,
-      ...meanEffects(
-        results.map(({ main }) => main),
-        parts.sizes,
-      ),
-      low: low && shape(low),
-      high: high && shape(high),
-      loss: losses.length === results.length ? meanEffects(losses, parts.sizes) : null,
-      axes: parts.axes,
-      questions: results.map(({ prompt, asked, main }) => ({
-        prompt,
-        answer: asked.answer,
-        wrong: asked.wrong,
-        base: main.base,
-        values: shape(main.values),
-      })),
-    },
-    checks: checks ?? CANCELLED_CHECKS,
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: model.provenance({ prompts: results.map(({ prompt }) => prompt), seed }),
-    complete: checks !== null,
-  }
+  return assemble(results, { checks: checks ?? CANCELLED_CHECKS, complete: checks !== null })
+}
+
+/** A question with its sweeps, whole or in part. */
+interface Ablated {
+  readonly prompt: TokenizedPrompt
+  readonly asked: AskedMetric
+  readonly source: AblationSource
+  readonly main: Swept
+  readonly loss: Swept | null
+  readonly whole: boolean
 }
 
 function meanEffects(sweeps: readonly Swept[], sizes: readonly number[]): Effects {

@@ -17,7 +17,7 @@
  */
 import type { Edit, Model, TokenizedPrompt } from '../lab/index.ts'
 import type { AlignedPosition } from '../tokenizer/align.ts'
-import { keepDone, unlessCancelled } from './keep-done.ts'
+import { keepDone, partialResults, type Standing, unlessCancelled } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { differenceChecks, directionCheck, pairsCheck } from './patch-checks.ts'
 import {
@@ -42,7 +42,7 @@ import {
 import type { AnswerMetricName, MetricName, NamedToken } from './question.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean, type Summary, summarizeRows } from './statistics.ts'
-import { sweepKeepingDone } from './sweep.ts'
+import { type Swept, sweepKeepingDone } from './sweep.ts'
 
 /** Which cells are patched, in which direction, and what is measured. */
 export interface PatchOptions extends MethodOptions, CellOptions {
@@ -107,30 +107,25 @@ export async function activationPatching(
   const meter = new Meter(model)
   const prepared = pairs.map((pair) => preparePair(model, pair, options.metric, options.prependBos))
   comparablePairs(model, prepared, options)
-  const patchBothWays = async (pair: PreparedPair) => {
-    const main = await patchOneWay(model, pair, direction, options, meter)
+  const patchBothWays = async (
+    pair: PreparedPair,
+    _: number,
+    onPart: ((part: BothWays) => void) | undefined,
+  ): Promise<BothWays> => {
+    const patch = (way: Direction, partOf: (part: OneWay) => BothWays) =>
+      patchOneWay(model, pair, way, options, meter, onPart && ((part) => onPart(partOf(part))))
+    const main = await patch(direction, (part) => ({ pair, main: part, reverse: null }))
     if (!bothDirections || !main.complete) return { pair, main, reverse: null }
-    return {
-      pair,
-      main,
-      reverse: await unlessCancelled(options.signal, () => patchOneWay(model, pair, other, options, meter)),
-    }
+    const back = () => patch(other, (part) => ({ pair, main, reverse: part }))
+    return { pair, main, reverse: await unlessCancelled(options.signal, back) }
   }
-  const { results, complete } = await keepDone(
-    prepared,
-    'pairs',
-    options,
-    patchBothWays,
-    ({ main, reverse }) => main.complete && (reverse?.complete ?? !bothDirections),
-  )
-  const [clean, corrupt] = [mean(results.map(({ main }) => main.clean)), mean(results.map(({ main }) => main.corrupt))]
-  const summary = (ways: readonly OneWay[]) => summarize(ways, { clean, corrupt, seed })
-  const main = summary(results.map(({ main }) => main))
-  const reversed = results.flatMap(({ reverse }) => (reverse ? [reverse] : []))
-  const reverse = reversed.length > 0 ? summary(reversed) : null
-  const equalLength = prepared.every(({ alignment }) => alignment.equalLength)
-  return {
-    values: {
+  const provenance = model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed })
+  const assemble = (
+    results: readonly BothWays[],
+    standing: Standing,
+    { clean, corrupt, main, reverse } = summarizeWays(results, seed),
+  ): MethodResult<PatchValues> => {
+    const values: PatchValues = {
       metric: prepared[0]!.asked.name,
       what: options.what,
       by: results[0]!.main.grid.by,
@@ -148,22 +143,43 @@ export async function activationPatching(
         alignment: pair.alignment,
         values: nest(main.values, main.grid.sizes),
       })),
-    },
-    checks: [
-      ...differenceChecks(prepared, clean, corrupt),
-      directionCheck(
-        main.summary.means,
-        equalLength ? (reverse?.summary.means ?? null) : 'unequal',
-        clean,
-        corrupt,
-        direction,
-      ),
-      pairsCheck(main.summary, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
-    ],
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed }),
-    complete,
+    }
+    return { values, cost: meter.cost, edits: meter.edits, provenance, ...standing }
+  }
+  const { results, complete } = await keepDone(prepared, 'pairs', options, {
+    work: patchBothWays,
+    isWhole: ({ main, reverse }) => main.complete && (reverse?.complete ?? !bothDirections),
+    onPartial: partialResults(options, assemble),
+  })
+  const ways = summarizeWays(results, seed)
+  const { clean, corrupt, main, reverse } = ways
+  const equalLength = prepared.every(({ alignment }) => alignment.equalLength)
+  const back = equalLength ? (reverse?.summary.means ?? null) : 'unequal'
+  const checks = [
+    ...differenceChecks(prepared, clean, corrupt),
+    directionCheck(main.summary.means, back, clean, corrupt, direction),
+    pairsCheck(main.summary, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
+  ]
+  return assemble(results, { checks, complete }, ways)
+}
+
+/** What a pair gave in both directions. */
+interface BothWays {
+  readonly pair: PreparedPair
+  readonly main: OneWay
+  readonly reverse: OneWay | null
+}
+
+/** The means over pairs of both directions. */
+function summarizeWays(results: readonly BothWays[], seed: number) {
+  const [clean, corrupt] = [mean(results.map(({ main }) => main.clean)), mean(results.map(({ main }) => main.corrupt))]
+  const summary = (ways: readonly OneWay[]) => summarize(ways, { clean, corrupt, seed })
+  const reversed = results.flatMap(({ reverse }) => (reverse ? [reverse] : []))
+  return {
+    clean,
+    corrupt,
+    main: summary(results.map(({ main }) => main)),
+    reverse: reversed.length > 0 ? summary(reversed) : null,
   }
 }
 
@@ -185,6 +201,7 @@ async function patchOneWay(
   direction: Direction,
   options: PatchOptions,
   meter: Meter,
+  onPart?: (part: OneWay) => void,
 ): Promise<OneWay> {
   const { edits, signal } = options
   const route = routeOf(pair, direction)
@@ -194,21 +211,24 @@ async function patchOneWay(
   const values = new Map(grid.hooks.map((hook) => [hook, sourceValues(source.captures[hook]!, route)]))
   const patches = grid.cells.map((cell) => patchEdit(cell, values.get(cell.hook)!, route))
   const possible = patches.flatMap((edit): Edit[][] => (edit ? [[edit]] : []))
-  const swept = await sweepKeepingDone(model, route.target.ids, possible, metric, options, meter)
-  const taken = swept.values[Symbol.iterator]()
-  const [from, into] = [source.metric![0]!, swept.base]
-  return {
-    direction,
-    grid,
-    target: route.target,
-    clean: direction === 'clean_into_corrupted' ? from : into,
-    corrupt: direction === 'clean_into_corrupted' ? into : from,
-    values: patches.map((edit) => {
-      const value = edit ? taken.next().value! : null
-      return Number.isNaN(value) ? null : value
-    }),
-    complete: swept.complete,
+  const wayOf = ({ base, values: found, complete }: Swept): OneWay => {
+    const taken = found[Symbol.iterator]()
+    const from = source.metric![0]!
+    return {
+      direction,
+      grid,
+      target: route.target,
+      clean: direction === 'clean_into_corrupted' ? from : base,
+      corrupt: direction === 'clean_into_corrupted' ? base : from,
+      values: patches.map((edit) => {
+        const value = edit ? taken.next().value! : null
+        return Number.isNaN(value) ? null : value
+      }),
+      complete,
+    }
   }
+  const onSwept = onPart && ((swept: Swept) => onPart(wayOf(swept)))
+  return wayOf(await sweepKeepingDone(model, route.target.ids, possible, metric, options, meter, onSwept))
 }
 
 /** Means over pairs, with intervals where there are several. */

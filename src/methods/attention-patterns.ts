@@ -14,7 +14,7 @@
  */
 import { type Activation, type Model, ofPrompt, type Prompt, type TokenizedPrompt } from '../lab/index.ts'
 import { atLeast, atMost, type Check, notTested } from './checks.ts'
-import { keepDone } from './keep-done.ts'
+import { keepDone, partialResults, type Standing } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { indicesWithin } from './selection.ts'
@@ -63,35 +63,41 @@ export async function attentionPatterns(
     const patterns = capture.map((hook) => rowsOf(run.captures[hook]!, heads))
     return { prompt: run.prompts[0]!, patterns, provenance: run.provenance }
   }
-  const { results, complete } = await keepDone(prompts, 'prompts', options, async (prompt) => {
+  const patternsTwice = async (prompt: Prompt) => {
     const own = await patternsOf(prompt)
     // The first token stays: it is the start token where there is one, and the place where heads rest.
     const { ids } = own.prompt
     const order = shuffledIndices(ids.length - 1, seed)
     const shuffled = await patternsOf([ids[0]!, ...order.map((i) => ids[i + 1]!)])
     return { ...own, shuffled: shuffled.patterns }
-  })
-  const scores = scoresOf(results.map(({ patterns }) => patterns))
-  const shuffled = scoresOf(results.map(({ shuffled }) => shuffled))
-  return {
-    values: {
-      layers,
-      heads,
-      prompts: results.map(({ prompt, patterns }) => ({ prompt, patterns })),
-      scores,
-      ranking: mapScores((name) =>
-        layers
-          .flatMap((layer, l) => heads.map((head, h) => ({ layer, head, score: scores[name][l]![h]! })))
-          .filter(({ score }) => score !== null)
-          .sort((a, b) => b.score - a.score),
-      ),
-    },
-    checks: attentionChecks(layers, heads, scores, shuffled, results),
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: results[0]!.provenance,
-    complete,
   }
+  type Read = Awaited<ReturnType<typeof patternsTwice>>
+  const assemble = (results: readonly Read[], standing: Standing): MethodResult<AttentionValues> => {
+    const scores = scoresOf(results.map(({ patterns }) => patterns))
+    return {
+      values: {
+        layers,
+        heads,
+        prompts: results.map(({ prompt, patterns }) => ({ prompt, patterns })),
+        scores,
+        ranking: mapScores((name) =>
+          layers
+            .flatMap((layer, l) => heads.map((head, h) => ({ layer, head, score: scores[name][l]![h]! })))
+            .filter(({ score }) => score !== null)
+            .sort((a, b) => b.score - a.score),
+        ),
+      },
+      cost: meter.cost,
+      edits: meter.edits,
+      provenance: results[0]!.provenance,
+      ...standing,
+    }
+  }
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(prompts, 'prompts', options, { work: patternsTwice, onPartial })
+  const whole = assemble(results, { checks: [], complete })
+  const shuffled = scoresOf(results.map(({ shuffled }) => shuffled))
+  return { ...whole, checks: attentionChecks(layers, heads, whole.values.scores, shuffled, results) }
 }
 
 type Pattern = readonly (readonly number[])[]

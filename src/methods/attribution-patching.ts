@@ -18,7 +18,7 @@
 import type { Edit, Model, RunOptions, RunOutput, TokenizedPrompt } from '../lab/index.ts'
 import { type Activation, type ArrayValue, ofPrompt } from '../lab/index.ts'
 import { atLeast, atMost, type Check, notTested } from './checks.ts'
-import { CANCELLED_CHECKS, keepDone, unlessCancelled } from './keep-done.ts'
+import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { type Cell, type CellOptions, cellGrid, type Nested, nest, type PatchBy, type PatchWhat } from './patch-grid.ts'
 import { comparablePairs, sweepAxes } from './patch-summary.ts'
@@ -85,18 +85,21 @@ export async function attributionPatching(
   const meter = new Meter(model)
   const prepared = pairs.map((pair) => preparePair(model, pair, options.metric, options.prependBos))
   comparablePairs(model, prepared, options)
-  const { results, complete } = await keepDone(prepared, 'pairs', options, async (pair) => ({
+  const work = async (pair: PreparedPair) => ({
     pair,
     ...(await estimateOneWay(model, pair, direction, options, meter)),
-  }))
-  const { grid, route } = results[0]!
-  const { means, low, high } = summarizeRows(
-    results.map(({ estimates }) => estimates),
-    seed,
-  )
-  const exact = await unlessCancelled(options.signal, () => patchSome(model, results[0]!, options, meter))
-  return {
-    values: {
+  })
+  const assemble = (
+    results: readonly Estimated[],
+    standing: Standing,
+    exact: AttributionPatchValues['exact'] = [],
+  ): MethodResult<AttributionPatchValues> => {
+    const { grid } = results[0]!
+    const { means, low, high } = summarizeRows(
+      results.map(({ estimates }) => estimates),
+      seed,
+    )
+    const values: AttributionPatchValues = {
       metric: prepared[0]!.asked.name,
       what: options.what,
       by: grid.by,
@@ -111,7 +114,7 @@ export async function attributionPatching(
       positions: grid.positions,
       clean: mean(results.map(({ clean }) => clean)),
       corrupt: mean(results.map(({ corrupt }) => corrupt)),
-      exact: exact ?? [],
+      exact,
       pairs: results.map(({ pair, clean, corrupt, estimates }) => ({
         clean: pair.clean,
         corrupt: pair.corrupt,
@@ -121,13 +124,23 @@ export async function attributionPatching(
         corruptMetric: corrupt,
         values: nest(estimates, grid.sizes),
       })),
-    },
-    checks: [...(exact ? [rankCheck(exact)] : CANCELLED_CHECKS), completenessCheck(results[0]!, route)],
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed }),
-    complete: complete && exact !== null,
+    }
+    const provenance = model.provenance({ prompts: prepared.flatMap((pair) => [pair.clean, pair.corrupt]), seed })
+    return { values, cost: meter.cost, edits: meter.edits, provenance, ...standing }
   }
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(prepared, 'pairs', options, { work, onPartial })
+  onPartial?.(results)
+  const [first] = results as [Estimated]
+  const exact = await unlessCancelled(options.signal, () => patchSome(model, first, options, meter))
+  return assemble(
+    results,
+    {
+      checks: [...(exact ? [rankCheck(exact)] : CANCELLED_CHECKS), completenessCheck(first, first.route)],
+      complete: complete && exact !== null,
+    },
+    exact ?? [],
+  )
 }
 
 type Estimated = Awaited<ReturnType<typeof estimateOneWay>> & { readonly pair: PreparedPair }

@@ -19,7 +19,7 @@ import type { Model, ReadoutContext, TokenizedPrompt } from '../lab/index.ts'
 import { concat, full, type Tensor, tensor } from '../tensor/index.ts'
 import { type AnsweredPrompt, effectChecks, sumCheck } from './attribution-checks.ts'
 import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
-import { CANCELLED_CHECKS, keepDone, unlessCancelled } from './keep-done.ts'
+import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { askMetric, type NamedToken, type Question } from './question.ts'
 import { type Decomposition, type Piece, readsOf, residualPieces } from './residual-parts.ts'
@@ -87,7 +87,7 @@ export async function directLogitAttribution(
   })
   if (new Set(asked.map(({ name }) => name)).size > 1)
     throw new DiopterError('Some questions have a wrong token and some have none; attributions of the two do not mix.')
-  const { results, complete } = await keepDone(asked, 'prompts', options, async (question) => {
+  const attributionOf = async (question: AnsweredPrompt) => {
     const run = await meter.run([question.prompt], {
       edits,
       prependBos,
@@ -110,38 +110,49 @@ export async function directLogitAttribution(
       },
       provenance: run.provenance,
     }
-  })
-  const done = results.map(({ question }) => question)
-  const { low, high } = summarizeRows(
-    done.map(({ values }) => values),
-    seed,
-  )
-  const labels = pieces.flatMap((piece) => piece.labels)
-  const values: AttributionValues = {
-    metric: asked[0]!.name === 'logit' ? 'logit' : 'logit_difference',
-    by,
-    position,
-    layers: config.n_layers,
-    heads: config.n_heads,
-    labels,
-    values: labels.map((_, i) => mean(done.map((question) => question.values[i]!))),
-    low,
-    high,
-    constant: mean(done.map(({ constant }) => constant)),
-    total: mean(done.map(({ total }) => total)),
-    questions: done,
   }
+  const labels = pieces.flatMap((piece) => piece.labels)
+  const assemble = (
+    results: readonly Awaited<ReturnType<typeof attributionOf>>[],
+    standing: Standing,
+  ): MethodResult<AttributionValues> => {
+    const done = results.map(({ question }) => question)
+    const { low, high } = summarizeRows(
+      done.map(({ values }) => values),
+      seed,
+    )
+    return {
+      values: {
+        metric: asked[0]!.name === 'logit' ? 'logit' : 'logit_difference',
+        by,
+        position,
+        layers: config.n_layers,
+        heads: config.n_heads,
+        labels,
+        values: labels.map((_, i) => mean(done.map((question) => question.values[i]!))),
+        low,
+        high,
+        constant: mean(done.map(({ constant }) => constant)),
+        total: mean(done.map(({ total }) => total)),
+        questions: done,
+      },
+      cost: meter.cost,
+      edits: meter.edits,
+      provenance: results[0]!.provenance,
+      ...standing,
+    }
+  }
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(asked, 'prompts', options, { work: attributionOf, onPartial })
+  onPartial?.(results)
+  const done = results.map(({ question }) => question)
   const effects = await unlessCancelled(signal, () =>
     effectChecks(model, pieces, asked[0]!, done[0]!.values, position, options, meter),
   )
-  return {
-    values,
+  return assemble(results, {
     checks: [sumCheck(by, done), ...(effects ?? CANCELLED_CHECKS)],
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: results[0]!.provenance,
     complete: complete && effects !== null,
-  }
+  })
 }
 
 /** One number per part [n, c], the constant [n, 1] and the measured total [n, 1]. */

@@ -32,7 +32,7 @@ export function detectorChecks({
     contentCheck(found(CONTENT_PATTERNS)),
     positionCheck(found(HEAD_PATTERNS.filter((name) => !CONTENT_PATTERNS.some((content) => content === name)))),
     intervalCheck(found(HEAD_PATTERNS)),
-    useCheck(ranking.induction[0], repeatedLoss),
+    isUsedCheck(ranking.induction[0], repeatedLoss),
     textCheck(random, text),
   ]
 }
@@ -79,7 +79,7 @@ function intervalCheck(found: Found): Check {
   return atMost(claim, Math.max(...widths), WIDEST)
 }
 
-function useCheck(top: ScoredHead | undefined, { first, second }: HeadDetectorValues['repeatedLoss']): Check {
+function isUsedCheck(top: ScoredHead | undefined, { first, second }: HeadDetectorValues['repeatedLoss']): Check {
   const claim = {
     name: 'what induction heads find is used',
     claimed: `where an induction score reaches ${FOUND}, the loss of the second copy is at most ${USED * 100} % of the first's`,

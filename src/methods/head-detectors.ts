@@ -17,7 +17,7 @@ import type { Model, Prompt, Readout } from '../lab/index.ts'
 import { copyingReadout, readCopying } from './copying.ts'
 import { detectorChecks } from './head-detector-checks.ts'
 import { HEAD_PATTERNS, type HeadPattern, type PatternScores, patternReadout, readPatterns } from './head-patterns.ts'
-import { keepDone } from './keep-done.ts'
+import { keepDone, partialResults, type Standing } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
 import { type NamedToken, withText } from './question.ts'
 import { type RepeatedTokensOptions, repeatedRandomTokens, shuffledTokens } from './repeated-tokens.ts'
@@ -84,7 +84,7 @@ export async function headDetectors(
     ...sequences.map((ids) => ({ ids, isText: false })),
     ...texts.map((text) => ({ ids: model.tokenize(text, prependBos).ids, isText: true })),
   ]
-  const { results, complete } = await keepDone(items, 'examples', options, async ({ ids, isText }, index) => {
+  const score = async ({ ids, isText }: (typeof items)[number], index: number) => {
     const first = model.tokenizer?.bosId === ids[0] ? ids[0]! : isText ? null : startToken
     const sample = { start, tokens: ids.slice(start, start + period) }
     const patterns = patternReadout(config, [ids, ids])
@@ -104,34 +104,40 @@ export async function headDetectors(
       next: isText ? null : readNextTokens(run.readout, 0),
       provenance: run.provenance,
     }
-  })
-  const onRandom = results.filter(({ isText }) => !isText)
-  const onText = results.filter(({ isText }) => isText)
-  const random = summarize(HEAD_DETECTORS, onRandom, seed)
-  const text = onText.length === 0 ? null : summarize(HEAD_PATTERNS, onText, seed)
-  const repeatedLoss = repeatedTokenLoss(
-    repeated,
-    onRandom.map(({ next }) => next!),
-    seed,
-  )
-  const ranking = record(HEAD_DETECTORS, (name) => rank(random[name]))
-  return {
-    values: {
+  }
+  const assemble = (
+    results: readonly Awaited<ReturnType<typeof score>>[],
+    standing: Standing,
+  ): MethodResult<HeadDetectorValues> => {
+    const onRandom = results.filter(({ isText }) => !isText)
+    const onText = results.filter(({ isText }) => isText)
+    const random = summarize(HEAD_DETECTORS, onRandom, seed)
+    const values: HeadDetectorValues = {
       examples: onRandom.length,
       period,
       repeats,
       startToken: startToken === null ? null : withText(model, startToken),
       random,
-      text,
-      ranking,
-      repeatedLoss,
-    },
-    checks: detectorChecks({ ranking, random, text, repeatedLoss }),
-    cost: meter.cost,
-    edits: meter.edits,
-    provenance: results[0]!.provenance,
-    complete,
+      text: onText.length === 0 ? null : summarize(HEAD_PATTERNS, onText, seed),
+      ranking: record(HEAD_DETECTORS, (name) => rank(random[name])),
+      repeatedLoss: repeatedTokenLoss(
+        repeated,
+        onRandom.map(({ next }) => next!),
+        seed,
+      ),
+    }
+    return {
+      values,
+      cost: meter.cost,
+      edits: meter.edits,
+      provenance: results[0]!.provenance,
+      ...standing,
+    }
   }
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(items, 'examples', options, { work: score, onPartial })
+  const whole = assemble(results, { checks: [], complete })
+  return { ...whole, checks: detectorChecks(whole.values) }
 }
 
 /** What one example gave. */

@@ -1,6 +1,7 @@
 export { type AblationValues, ablation } from './ablation.ts'
 export {
   ABLATABLE,
+  ABLATED_HOOKS,
   ABLATION_KINDS,
   type AblateWhat,
   type AblationKind,
@@ -44,9 +45,24 @@ export {
   type PerHead,
   type Runner,
 } from './head-patterns.ts'
-export { type LensOptions, type LensReading, type LensToken, type LensValues, logitLens } from './logit-lens.ts'
+export type { LikelyToken } from './likely-tokens.ts'
+export { type LensOptions, type LensReading, type LensValues, logitLens } from './logit-lens.ts'
+export {
+  type Expectation,
+  nextTokenPredictions,
+  type PredictionOptions,
+  type PredictionValues,
+} from './next-token-predictions.ts'
 export type { MethodOptions } from './options.ts'
-export { type CellOptions, type Nested, PATCH_BY, PATCH_WHATS, type PatchBy, type PatchWhat } from './patch-grid.ts'
+export {
+  type CellOptions,
+  type Nested,
+  PATCH_BY,
+  PATCH_WHATS,
+  PATCHABLE,
+  type PatchBy,
+  type PatchWhat,
+} from './patch-grid.ts'
 export type { Direction, PromptPair } from './prompt-pair.ts'
 export {
   ANSWER_METRICS,

@@ -1,5 +1,17 @@
 import { throwIfAborted, type WorkOptions } from '../errors/index.ts'
 import { type Check, notTested } from './checks.ts'
+import type { MethodOptions } from './options.ts'
+import type { MethodResult } from './result.ts'
+
+/** How items are done, and what becomes of them on the way. */
+export interface ItemWork<Item, Result> {
+  /** Does one item. What it has of it on the way goes to `onPart`, where that is wanted. */
+  readonly work: (item: Item, index: number, onPart: ((part: Result) => void) | undefined) => Promise<Result>
+  /** Whether an item is done in whole, which it is unless said. */
+  readonly isWhole?: (result: Result) => boolean
+  /** Gets what would be kept now, whenever there is more of it than before; not what is returned in the end. */
+  readonly onPartial?: ((results: readonly Result[]) => void) | undefined
+}
 
 /**
  * Does the items one after the other. When the work is cancelled, what was done until then is kept and `complete` is false:
@@ -10,8 +22,7 @@ export async function keepDone<Item, Result>(
   items: readonly Item[],
   unit: string,
   { signal, onProgress }: WorkOptions,
-  work: (item: Item, index: number) => Promise<Result>,
-  isWhole: (result: Result) => boolean = () => true,
+  { work, isWhole = () => true, onPartial }: ItemWork<Item, Result>,
 ): Promise<{ readonly results: Result[]; readonly complete: boolean }> {
   const results: Result[] = []
   const started = performance.now()
@@ -19,7 +30,8 @@ export async function keepDone<Item, Result>(
     let result: Result
     try {
       throwIfAborted(signal)
-      result = await work(item, index)
+      // Beside whole items a part of another one would not be kept.
+      result = await work(item, index, index === 0 && onPartial ? (part) => onPartial([part]) : undefined)
     } catch (error) {
       if (!signal?.aborted || results.length === 0) throw error
       return { results, complete: false }
@@ -29,8 +41,20 @@ export async function keepDone<Item, Result>(
     const done = index + 1
     const etaSeconds = ((performance.now() - started) / 1000 / done) * (items.length - done)
     if (items.length > 1) onProgress?.({ phase: `running ${unit}`, done, total: items.length, unit, etaSeconds })
+    if (done < items.length) onPartial?.([...results])
   }
   return { results, complete: true }
+}
+
+/** What a method says of its values beside them. */
+export type Standing = Pick<MethodResult<object>, 'checks' | 'complete'>
+
+/** `onPartial` of items: what the method makes of them, given to who follows the method; undefined where nobody does. */
+export function partialResults<Result>(
+  { onPartial }: MethodOptions,
+  assemble: (results: readonly Result[], standing: Standing) => MethodResult<object>,
+): ((results: readonly Result[]) => void) | undefined {
+  return onPartial && ((results) => onPartial(assemble(results, { checks: RUNNING_CHECKS, complete: false })))
 }
 
 /** What `work` gives, or null when it was cancelled; throws any other error. */
@@ -49,4 +73,9 @@ export const CANCELLED_CHECKS: readonly Check[] = [
     { name: 'checks that run the model', claimed: 'they hold as in a complete run' },
     'the work was cancelled before they were made',
   ),
+]
+
+/** What stands for the checks of a result that is given on the way. */
+const RUNNING_CHECKS: readonly Check[] = [
+  notTested({ name: 'all checks', claimed: 'they hold for the finished result' }, 'the work is still running'),
 ]

@@ -15,11 +15,11 @@
  * of the stream is far from what the final norm expects, an early row shows what W_U happens to see, not what the model
  * "believes". A token in an early row is often just a frequent one: see the check on marginals.
  */
-import { DiopterError } from '../errors/index.ts'
 import type { Model, Prompt, PromptArray, ReadoutContext, TokenizedPrompt } from '../lab/index.ts'
 import { stack, type Tensor } from '../tensor/index.ts'
 import { atMost, type Check } from './checks.ts'
-import { keepDone } from './keep-done.ts'
+import { keepDone, partialResults, type Standing } from './keep-done.ts'
+import { type LikelyToken, likelyTokens, requireTopK } from './likely-tokens.ts'
 import type { MethodOptions } from './options.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean } from './statistics.ts'
@@ -30,17 +30,10 @@ export interface LensOptions extends MethodOptions {
   readonly topK?: number
 }
 
-/** A token with its probability. */
-export interface LensToken {
-  readonly id: number
-  readonly token: string
-  readonly probability: number
-}
-
 /** The lens at one layer and position. */
 export interface LensReading {
   /** Most probable first. */
-  readonly top: readonly LensToken[]
+  readonly top: readonly LikelyToken[]
   /** Place, from 0, of the model's final top token in this layer's ranking. */
   readonly rank: number
   /** KL(final || this layer), in nats. */
@@ -67,34 +60,35 @@ export async function logitLens(
   options: LensOptions = {},
 ): Promise<MethodResult<LensValues>> {
   const { topK = 5, signal, edits, prependBos } = options
-  const vocabulary = model.config.d_vocab_out
-  if (!(Number.isInteger(topK) && topK >= 1 && topK <= vocabulary))
-    throw new DiopterError(`topK ${topK} must be a whole number from 1 to ${vocabulary}, the size of the vocabulary.`)
+  requireTopK(model, topK)
   const meter = new Meter(model)
   const hooks = [
     'blocks.0.hook_resid_pre',
     ...Array.from({ length: model.config.n_layers }, (_, l) => `blocks.${l}.hook_resid_post`),
   ]
-  const { results, complete } = await keepDone(prompts, 'prompts', options, async (prompt) => {
+  const layers = ['embed', ...Array.from({ length: model.config.n_layers }, (_, l) => String(l))]
+  const lensOf = async (prompt: Prompt) => {
     const readout = { reads: hooks, trace: (context: ReadoutContext) => traceLens(context, hooks, topK) }
     const run = await meter.run([prompt], { edits, prependBos, signal, readout })
     return { prompt: run.prompts[0]!, read: run.readout, provenance: run.provenance }
-  })
-  const layers = ['embed', ...Array.from({ length: model.config.n_layers }, (_, l) => String(l))]
-  return {
+  }
+  const assemble = (
+    results: readonly Awaited<ReturnType<typeof lensOf>>[],
+    standing: Standing,
+  ): MethodResult<LensValues> => ({
     values: {
       layers,
       prompts: results.map(({ prompt, read }) => ({ prompt, cells: readings(model, read, layers.length, topK) })),
     },
-    checks: lensChecks(
-      layers,
-      results.map(({ read }) => read),
-    ),
     cost: meter.cost,
     edits: meter.edits,
     provenance: results[0]!.provenance,
-    complete,
-  }
+    ...standing,
+  })
+  const onPartial = partialResults(options, assemble)
+  const { results, complete } = await keepDone(prompts, 'prompts', options, { work: lensOf, onPartial })
+  const reads = results.map(({ read }) => read)
+  return assemble(results, { checks: lensChecks(layers, reads), complete })
 }
 
 /** All readings of rows of one length: each value [n, layers, P, ...]. */
@@ -149,11 +143,7 @@ function readings(model: Model, read: Read, layers: number, topK: number): LensR
   return Array.from({ length: layers }, (_, layer) =>
     Array.from({ length: positions }, (_, position) => {
       const cell = layer * positions + position
-      const top = Array.from({ length: topK }, (_, i) => {
-        const id = Number(ids![cell * topK + i])
-        const probability = Math.exp(Number(logProbabilities![cell * topK + i]))
-        return { id, token: model.tokenizer?.tokenText(id) ?? String(id), probability }
-      })
+      const top = likelyTokens(model, ids!, logProbabilities!, cell, topK)
       return { top, rank: Number(rank![cell]), kl: Number(kl![cell]), entropy: Number(entropy![cell]) }
     }),
   )

@@ -1,5 +1,6 @@
 import type { WorkOptions } from '../errors/index.ts'
 import type { Edit } from '../lab/index.ts'
+import type { MethodResult } from './result.ts'
 
 /** What every method takes beside its own options. */
 export interface MethodOptions extends WorkOptions {
@@ -9,4 +10,9 @@ export interface MethodOptions extends WorkOptions {
   readonly seed?: number
   /** Overrides the start token that the tokenizer's own post-processor gives; acts on texts, not on token ids. */
   readonly prependBos?: boolean
+  /**
+   * Gives the result so far whenever more of it is computed, as a cancelled run would give it: values that are not done are
+   * null, or their prompts are missing, and checks are not tested. Sweeps then run in smaller batches.
+   */
+  readonly onPartial?: ((result: MethodResult<object>) => void) | undefined
 }

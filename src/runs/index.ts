@@ -2,9 +2,30 @@
 
 export type { EditJson } from './edit-schema.ts'
 export { editSchema } from './edit-schema.ts'
-export type { Method, MethodContext, MethodRow } from './method.ts'
+export { type FieldKind, type FormField, formOf } from './form.ts'
+export { type FieldValue, readField, writeField } from './form-text.ts'
+export type {
+  LabelledSpec,
+  Method,
+  MethodContext,
+  MethodExample,
+  MethodQuestion,
+  MethodRow,
+  PromptForm,
+} from './method.ts'
 export type { PairJson, PromptJson, QuestionJson, TokenJson } from './prompt-schema.ts'
 export { pairSchema, promptSchema, questionSchema, tokenSchema } from './prompt-schema.ts'
+export { readPrompt } from './prompt-text.ts'
 export { methodNames, methodOf, methods } from './registry.ts'
-export { parseResult, parseSpec, type RunnerOptions, type RunResult, resultToJson, runSpec, viewsOf } from './runner.ts'
+export {
+  parseResult,
+  parseSpec,
+  type RunnerOptions,
+  type RunResult,
+  resultToJson,
+  runSpec,
+  runsAtOf,
+  viewsOf,
+} from './runner.ts'
 export { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
+export { toCommand, toScript } from './script.ts'

@@ -9,9 +9,11 @@ import { generate } from './rows/generate.ts'
 import { heads } from './rows/heads.ts'
 import { lens } from './rows/lens.ts'
 import { patch } from './rows/patch.ts'
+import { predict } from './rows/predict.ts'
 
 /** Every method: a new one is a file in methods/, a row file beside these, and a line here. */
 export const methods: readonly Method[] = [
+  predict,
   lens,
   attention,
   heads,

@@ -1,8 +1,9 @@
 import type { WorkOptions } from '../errors/index.ts'
 import type { EditReport, GenerateOptions, Model, Provenance } from '../lab/index.ts'
-import type { Check, Cost } from '../methods/index.ts'
-import type { ViewSpec } from '../views/index.ts'
+import type { Check, Cost, MethodResult } from '../methods/index.ts'
+import type { Place, ViewSpec } from '../views/index.ts'
 import { toEdit } from './edit-schema.ts'
+import type { LabelledSpec } from './method.ts'
 import { methodOf } from './registry.ts'
 import { toJsonText, withTypedArrays } from './result-json.ts'
 import { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
@@ -17,6 +18,8 @@ export interface RunnerOptions extends WorkOptions {
   ) => Promise<Model>
   /** Streams new tokens of `generate`. */
   readonly onToken?: GenerateOptions['onToken'] | undefined
+  /** Gives the result so far, as a cancelled run would give it, whenever more of it is computed; work is then in smaller batches. */
+  readonly onPartial?: ((result: RunResult) => void) | undefined
 }
 
 /** What an experiment gave. */
@@ -45,18 +48,10 @@ export function parseSpec(json: unknown): RunSpec {
 /** Runs an experiment. Throws as `parseSpec` does, and what opening the model and the method throw. */
 export async function runSpec(input: RunSpecInput, options: RunnerOptions): Promise<RunResult> {
   const spec = parseSpec(input)
-  const { signal, onProgress, onToken } = options
+  const { signal, onProgress, onToken, onPartial } = options
   const method = methodOf(spec.method)
   const model = await options.openModel(spec.model, { backend: spec.backend, signal, onProgress })
-  const result = await method.run(model, spec.prompts, spec.parameters, {
-    edits: spec.edits.map(toEdit),
-    seed: spec.seed,
-    prependBos: spec.prependBos,
-    signal,
-    onProgress,
-    onToken,
-  })
-  return {
+  const resultOf = (result: MethodResult<object>): RunResult => ({
     version: 1,
     spec: { ...spec, model: pinned(spec.model, model.revision) },
     provenance: { ...result.provenance, seed: spec.seed },
@@ -65,7 +60,17 @@ export async function runSpec(input: RunSpecInput, options: RunnerOptions): Prom
     cost: result.cost,
     edits: result.edits,
     complete: result.complete,
-  }
+  })
+  const result = await method.run(model, spec.prompts, spec.parameters, {
+    edits: spec.edits.map(toEdit),
+    seed: spec.seed,
+    prependBos: spec.prependBos,
+    signal,
+    onProgress,
+    onToken,
+    onPartial: onPartial && ((partial) => onPartial(resultOf(partial))),
+  })
+  return resultOf(result)
 }
 
 /** The model with the commit that was used, so that the spec means the same files later. */
@@ -83,6 +88,14 @@ export function parseResult(json: unknown): RunResult {
   const result = validate(runResultSchema, json, 'The result')
   parseSpec(result.spec)
   return { ...result, values: withTypedArrays(result.values) as RunResult['values'] }
+}
+
+/**
+ * The single runs behind a place of a result's pictures, to look at side by side: for patching the clean, the corrupted and
+ * the patched one. Empty where the place is none of them, or the method has no such runs.
+ */
+export function runsAtOf({ spec, values }: RunResult, place: Place): readonly LabelledSpec[] {
+  return methodOf(spec.method).runsAt(spec, values, place)
 }
 
 /** Pictures of a result, the most telling first. */

@@ -6,40 +6,7 @@ import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
 import { renderSvg, renderText, viewTable } from '../views/index.ts'
 import { methodNames, parseResult, parseSpec, type RunSpecInput, resultToJson, runSpec, viewsOf } from './index.ts'
-
-const PAIR = { clean: [1, 4, 2, 5, 3], corrupt: [1, 6, 2, 5, 3], answer: 0, wrong: 2 }
-const QUESTION = { prompt: [1, 4, 2, 5, 3], answer: 0, wrong: 2 }
-const toySpec = (method: string, prompts: RunSpecInput['prompts'], parameters = {}, more = {}): RunSpecInput => ({
-  version: 1,
-  model: { ref: 'toy' },
-  method,
-  prompts,
-  parameters,
-  ...more,
-})
-
-const SPECS: readonly RunSpecInput[] = [
-  toySpec('lens', [[1, 4, 2], [3]], { topK: 2 }),
-  toySpec('attention', [[1, 4, 2, 5, 0]], {}, { seed: 5 }),
-  toySpec('attention', [[1, 4, 2, 5, 0]], { layers: [1], heads: [0] }),
-  toySpec('heads', [], { examples: 2 }),
-  toySpec('heads', [[1, 4, 2, 1, 4, 5]], { examples: 3, period: 4, startToken: 6, tokens: [0, 1, 2, 3, 4] }),
-  toySpec('attribute', [QUESTION]),
-  toySpec('attribute', [QUESTION, { prompt: [3, 0], answer: 1, wrong: 2 }], { by: 'head' }),
-  toySpec('attribute', [QUESTION], { by: 'accumulated' }),
-  toySpec('attribute', [QUESTION], { by: 'neuron' }),
-  toySpec('patch', [PAIR], { what: 'resid_pre' }),
-  toySpec('patch', [PAIR, PAIR], { what: 'z', by: 'head_position' }),
-  toySpec('patch', [PAIR], { what: 'mlp_out', by: 'layer' }),
-  toySpec('patch', [{ ...PAIR, clean: [1, 4, 0, 2, 5, 3] }], { what: 'resid_pre' }),
-  toySpec('patch', [PAIR], { what: 'neurons', bothDirections: false }),
-  toySpec('attribution_patch', [PAIR], { what: 'z' }),
-  toySpec('ablate', [QUESTION], { what: 'head', kind: 'zero' }),
-  toySpec('ablate', [[1, 4, 2, 5, 3]], { what: 'mlp', kind: 'resample' }, { seed: 3 }),
-  toySpec('ablate', [QUESTION], { what: 'neuron', reference: [[1, 2, 3]] }),
-  toySpec('capture', [[1, 4], [2]], { hooks: ['*hook_attn_scores', 'hook_embed'] }),
-  toySpec('generate', [[1, 4]], { tokens: 4, temperature: 1 }, { seed: 9 }),
-]
+import { PAIR, TOY_SPECS, toySpec } from './toy-specs.fixture.ts'
 
 const EDITS: RunSpecInput['edits'] = [{ hook: 'blocks.0.mlp.hook_post', kind: 'scale', factor: 0.2 }]
 
@@ -53,10 +20,10 @@ describe('runs on a toy model', () => {
   afterAll(() => Promise.all(models.map((model) => model.dispose())))
 
   it('every method is in the list of these tests', () => {
-    expect(new Set(SPECS.map(({ method }) => method))).toEqual(new Set(methodNames))
+    expect(new Set(TOY_SPECS.map(({ method }) => method))).toEqual(new Set(methodNames))
   })
 
-  it.each(SPECS.map((spec, i) => [`${i} ${spec.method} ${JSON.stringify(spec.parameters)}`, spec] as const))(
+  it.each(TOY_SPECS.map((spec, i) => [`${i} ${spec.method} ${JSON.stringify(spec.parameters)}`, spec] as const))(
     '%s: survives JSON, repeats exactly, and its pictures draw',
     async (_, spec) => {
       const result = await runSpec(spec, { openModel })
@@ -83,7 +50,7 @@ describe('runs on a toy model', () => {
   )
 
   it.each(methodNames)('%s: edits of the spec change what it sees', async (method) => {
-    const spec = SPECS.find((one) => one.method === method && one.prompts.length > 0)!
+    const spec = TOY_SPECS.find((one) => one.method === method && one.prompts.length > 0)!
     const plain = await runSpec(spec, { openModel })
     const edited = await runSpec({ ...spec, edits: EDITS }, { openModel })
     if (method !== 'generate') expect(edited.values).not.toEqual(plain.values)
@@ -95,7 +62,7 @@ describe('runs on a toy model', () => {
   })
 
   it('captured arrays keep what JSON lacks', async () => {
-    const spec = SPECS.find(({ method }) => method === 'capture')!
+    const spec = TOY_SPECS.find(({ method }) => method === 'capture')!
     const result = await runSpec(spec, { openModel })
     const read = parseResult(JSON.parse(resultToJson(result)))
     const scores = (read.values.arrays as Record<string, { data: Float32Array }>)['blocks.0.attn.hook_attn_scores']!

@@ -1,10 +1,11 @@
 /** All heads at a glance: a thumbnail of every attention pattern, layers by heads, with three summary numbers. */
 
-import { DiopterError } from '../errors/index.ts'
-import { colorScale, hex } from './colors.ts'
-import { colorBar } from './grid.ts'
-import { formatNumber, isPresent, type Value } from './scales.ts'
-import { document, element, LINE, label, type Markup, mark, round } from './svg.ts'
+import { weightLabel, weightScale } from './attention.ts'
+import type { ColorScale, ColorScaleKind } from './colors.ts'
+import { poolingNote } from './grid.ts'
+import type { GridPicture } from './grid-picture.ts'
+import { type MatrixStack, mapRows, pooled, type Rows, rowsOf, stackOf, valueAt, valuesOf } from './numbers.ts'
+import { formatNumber, isPresent } from './scales.ts'
 import type { Table } from './table.ts'
 import {
   columnsOf,
@@ -16,18 +17,18 @@ import {
   type TextOptions,
   titleLines,
 } from './terminal.ts'
-import { assertGrid, defineView } from './view.ts'
+import { defineGridView } from './view.ts'
 
 /** Props of the view `attentionHeads`. */
 export interface AttentionHeadsProps {
   readonly title: string
-  /** [layer][head][query][key] weights. */
-  readonly patterns: readonly (readonly (readonly (readonly Value[])[])[])[]
+  /** [layer][head][query][key] weights, nested or flat. */
+  readonly patterns: MatrixStack
   /** The prompt's tokens: queries and keys alike. */
   readonly tokens: readonly string[]
+  /** `sequential` from 0 to 1 unless said; `diverging` for differences of two models' or prompts' patterns. */
+  readonly scale?: ColorScaleKind
 }
-
-type Pattern = readonly (readonly Value[])[]
 
 /** What a head mostly does, averaged over queries: its weight on the first token, the previous token and itself. */
 interface Summary {
@@ -37,74 +38,33 @@ interface Summary {
 }
 
 const COLUMNS = ['layer', 'head', 'weight on first token', 'on previous token', 'on itself'] as const
-const SIDE = 64
-const GAP = 8
-/** More cells than this per side are pooled: a thumbnail of 64 pixels shows no more. */
-const MOST_CELLS = 32
-const SHADES = 12
-const scale = colorScale({ kind: 'sequential', values: [], domain: [0, 1] })
 
 /** Thumbnails of every head. Throws where a pattern is not tokens by tokens or layers differ in head count. */
-export const attentionHeads = defineView<AttentionHeadsProps>({ svg, text, table })
+export const attentionHeads = defineGridView<AttentionHeadsProps>({ grid, text, table })
 
-function svg(props: AttentionHeadsProps): string {
-  checked(props)
-  const heads = props.patterns[0]?.length ?? 0
-  const left = 36
-  const top = 20
-  const columns = Array.from({ length: heads }, (_, head) =>
-    label(left + head * (SIDE + GAP) + SIDE / 2, top - 8, `H${head}`, { 'text-anchor': 'middle' }),
-  )
-  const rows = props.patterns.flatMap((layer, l) => {
-    const y = top + l * (SIDE + GAP)
-    return [
-      label(left - 8, y + SIDE / 2 + 4, `L${l}`, { 'text-anchor': 'end' }),
-      ...layer.map((pattern, h) => thumbnail(pattern, l, h, left + h * (SIDE + GAP), y)),
-    ]
-  })
-  const bottom = top + props.patterns.length * (SIDE + GAP)
-  const bar = colorBar(scale, 'attention weight, query rows by key columns')
-  const pooled = props.tokens.length > MOST_CELLS
-  const note = pooled ? [label(left, bottom + bar.height + LINE, pooledNote(props.tokens.length, MOST_CELLS))] : []
-  return document({
+function grid(props: AttentionHeadsProps): GridPicture {
+  const patterns = checked(props)
+  const heads = patterns[0]?.length ?? 0
+  // A head's pattern is no number: its thumbnail colours it.
+  const values = patterns.map((layer) => layer.map(() => null))
+  return {
     title: props.title,
-    width: left + Math.max(heads * (SIDE + GAP), bar.width, pooled ? 430 : 0),
-    height: bottom + bar.height + LINE + note.length * LINE,
-    body: [...columns, ...rows, element('g', { transform: `translate(${left} ${bottom + 4})` }, bar.markup), ...note],
-  })
-}
-
-/** Cells of one shade are one path: a grid of 144 heads stays a few hundred elements. */
-function thumbnail(pattern: Pattern, layer: number, head: number, x: number, y: number): Markup {
-  const cells = pooledCells(pattern, MOST_CELLS)
-  const size = SIDE / Math.max(1, cells.length)
-  const shades: string[] = Array.from({ length: SHADES + 1 }, () => '')
-  for (const [q, row] of cells.entries()) {
-    for (const [k, value] of row.entries()) {
-      if (!isPresent(value)) continue
-      const shade = Math.round(scale.position(value) * SHADES)
-      if (shade > 0)
-        shades[shade] += `M${round(k * size)} ${round(q * size)}h${round(size)}v${round(size)}h${round(-size)}z`
-    }
+    rowLabels: patterns.map((_, layer) => `L${layer}`),
+    columnLabels: Array.from({ length: heads }, (_, head) => `H${head}`),
+    rowAxis: '',
+    columnAxis: '',
+    values: rowsOf('Heads', values, patterns.length, heads),
+    scale: scaleOf(props, patterns),
+    valueLabel: `${weightLabel(props.scale)}, query rows by key columns`,
+    thumbnail: (layer, head) => patterns[layer]![head]!,
+    hover: (layer, head) => [`layer ${layer}, head ${head}`, ...summaryLines(summarise(patterns[layer]![head]!))],
   }
-  const summary = summarise(pattern)
-  const hover = [`layer ${layer}, head ${head}`, ...summaryLines(summary)]
-  return element(
-    'g',
-    { transform: `translate(${x} ${y})` },
-    element('rect', { width: SIDE, height: SIDE, fill: hex(scale.at(0)) }),
-    ...shades.flatMap((d, shade) => (d === '' ? [] : [element('path', { d, fill: hex(scale.at(shade / SHADES)) })])),
-    mark(
-      'rect',
-      { width: SIDE, height: SIDE, fill: 'none', stroke: 'currentColor', 'stroke-opacity': 0.3 },
-      { row: layer, column: head, value: null, hover },
-    ),
-  )
 }
 
 function text(props: AttentionHeadsProps, options: TextOptions): string[] {
-  checked(props)
-  const heads = props.patterns.flatMap((layer, l) =>
+  const patterns = checked(props)
+  const scale = scaleOf(props, patterns)
+  const heads = patterns.flatMap((layer, l) =>
     layer.map((pattern, h) => ({ name: `L${l}H${h}`, weights: summaryNumbers(pattern) })),
   )
   const numbers = gridLines(
@@ -120,20 +80,20 @@ function text(props: AttentionHeadsProps, options: TextOptions): string[] {
   )
   return [
     ...titleLines(props.title, options),
-    ...(options.color === 'none' ? [] : thumbnailLines(props, options)),
+    ...(options.color === 'none' ? [] : thumbnailLines(patterns, scale, props.tokens.length, options)),
     ...noteLines('Mean attention weight on the first token, the previous token and the token itself:', options),
     ...numbers,
-    ...legendLines(scale, 'attention weight', [], options),
+    ...legendLines(scale, weightLabel(props.scale), [], options),
   ]
 }
 
 /** Heads beside each other as blocks of coloured cells, two terminal columns per cell. */
-function thumbnailLines(props: AttentionHeadsProps, options: TextOptions): string[] {
-  const side = Math.min(8, props.tokens.length)
+function thumbnailLines(patterns: Rows[][], scale: ColorScale, tokens: number, options: TextOptions): string[] {
+  const side = Math.min(8, tokens)
   const cellWidth = Math.max(2, Math.ceil(6 / Math.max(1, side)))
   const perLine = Math.max(1, Math.floor((columnsOf(options) + 2) / (side * cellWidth + 2)))
   const lines: string[] = []
-  for (const [l, layer] of props.patterns.entries()) {
+  for (const [l, layer] of patterns.entries()) {
     for (let first = 0; first < layer.length; first += perLine) {
       const block = layer.slice(first, first + perLine)
       lines.push(
@@ -142,40 +102,37 @@ function thumbnailLines(props: AttentionHeadsProps, options: TextOptions): strin
           .join('  ')
           .trimEnd(),
       )
-      const cells = block.map((pattern) => pooledCells(pattern, side))
-      for (let row = 0; row < side; row++) {
-        const drawn = cells.map((pooled) =>
-          pooled[row]!.map((value) =>
-            onBackground(' '.repeat(cellWidth), scale.color(isPresent(value) ? value : 0), options),
-          ).join(''),
-        )
-        lines.push(drawn.join('  '))
-      }
+      const cells = block.map((pattern) =>
+        mapRows(pooled(pattern, side), (value) =>
+          onBackground(' '.repeat(cellWidth), scale.color(isPresent(value) ? value : 0), options),
+        ),
+      )
+      for (let row = 0; row < side; row++) lines.push(cells.map((drawn) => drawn[row]!.join('')).join('  '))
       lines.push('')
     }
   }
-  return props.tokens.length > side ? [...lines, ...noteLines(pooledNote(props.tokens.length, side), options)] : lines
+  return tokens > side ? [...lines, ...noteLines(poolingNote(tokens, side), options)] : lines
 }
 
 function table(props: AttentionHeadsProps): Table {
-  checked(props)
   return {
     columns: COLUMNS,
-    rows: props.patterns.flatMap((layer, l) => layer.map((pattern, h) => [l, h, ...summaryNumbers(pattern)])),
+    rows: checked(props).flatMap((layer, l) => layer.map((pattern, h) => [l, h, ...summaryNumbers(pattern)])),
   }
 }
 
 /** Means over the queries that have the key in question: the first query has no previous token. */
-function summarise(pattern: Pattern): Summary {
+function summarise(pattern: Rows): Summary {
   const mean = (from: number, key: (query: number) => number) => {
-    const weights = pattern.slice(from).map((row, index) => row[key(index + from)] ?? 0)
-    return weights.length === 0 ? Number.NaN : weights.reduce((sum, weight) => sum + weight, 0) / weights.length
+    let sum = 0
+    for (let query = from; query < pattern.count; query++) sum += valueAt(pattern, query, key(query)) ?? 0
+    return pattern.count > from ? sum / (pattern.count - from) : Number.NaN
   }
   return { first: mean(0, () => 0), previous: mean(1, (query) => query - 1), itself: mean(0, (query) => query) }
 }
 
 /** In the order of the table's columns. */
-function summaryNumbers(pattern: Pattern): number[] {
+function summaryNumbers(pattern: Rows): number[] {
   const { first, previous, itself } = summarise(pattern)
   return [first, previous, itself]
 }
@@ -188,32 +145,12 @@ function summaryLines({ first, previous, itself }: Summary): string[] {
   ]
 }
 
-/** At most `side` by `side` cells, each the largest weight of those it stands for. */
-function pooledCells(pattern: Pattern, side: number): Value[][] {
-  const count = Math.min(side, pattern.length)
-  const pooled = Array.from({ length: count }, () => Array.from({ length: count }, (): Value => null))
-  for (const [q, row] of pattern.entries()) {
-    for (const [k, value] of row.entries()) {
-      const target = pooled[Math.floor((q * count) / pattern.length)]!
-      const column = Math.floor((k * count) / row.length)
-      if (isPresent(value) && value > (target[column] ?? -Infinity)) target[column] = value
-    }
-  }
-  return pooled
+function scaleOf({ scale }: AttentionHeadsProps, patterns: Rows[][]): ColorScale {
+  return weightScale(scale, function* () {
+    for (const pattern of patterns.flat()) yield* valuesOf(pattern)
+  })
 }
 
-function pooledNote(tokens: number, side: number): string {
-  return `${tokens} tokens drawn as ${side} by ${side} cells: each is the largest weight in its block.`
-}
-
-function checked(props: AttentionHeadsProps): void {
-  const heads = props.patterns[0]?.length ?? 0
-  for (const [l, layer] of props.patterns.entries()) {
-    if (layer.length !== heads) {
-      throw new DiopterError(`Layer ${l} has ${layer.length} attention patterns where layer 0 has ${heads}.`)
-    }
-    for (const [h, pattern] of layer.entries()) {
-      assertGrid(`The attention pattern of layer ${l}, head ${h}`, pattern, props.tokens.length, props.tokens.length)
-    }
-  }
+function checked({ patterns, tokens }: AttentionHeadsProps): Rows[][] {
+  return stackOf('The attention pattern', patterns, tokens.length)
 }

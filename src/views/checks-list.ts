@@ -1,6 +1,6 @@
 /** The verdict beside every number: what a method assumed, what was measured, and whether it holds. */
 
-import { type Rgb, verdictColors } from './colors.ts'
+import { verdictColors } from './colors.ts'
 import { visibleText, wrap } from './labels.ts'
 import { formatNumber, type Value } from './scales.ts'
 import { document, element, FONT_SIZE, LINE, label, type Markup, mark, themed } from './svg.ts'
@@ -29,7 +29,15 @@ export interface ChecksListProps {
 }
 
 const SIGNS: Readonly<
-  Record<Verdict, { readonly unicode: string; readonly ascii: string; readonly name: string; readonly color: Rgb }>
+  Record<
+    Verdict,
+    {
+      readonly unicode: string
+      readonly ascii: string
+      readonly name: string
+      readonly color: (typeof verdictColors)[keyof typeof verdictColors]
+    }
+  >
 > = {
   holds: { unicode: '✓', ascii: '[ok]', name: 'holds', color: verdictColors.holds },
   fails: { unicode: '✗', ascii: '[FAILS]', name: 'fails', color: verdictColors.fails },
@@ -51,7 +59,7 @@ function svg(props: ChecksListProps): string {
     const sign = SIGNS[check.verdict]
     const details = detailLines(check, COLUMNS, true)
     const height = (details.length + 1) * LINE + 6
-    const paint = themed('fill', sign.name, sign.color)
+    const paint = themed('fill', sign.name, sign.color.onLight, sign.color.onDark)
     body.push(
       label(2, y + 12, sign.unicode, { 'font-size': 14, 'font-weight': 'bold', ...paint }),
       label(left, y + 12, visibleText(check.name), { 'font-weight': 'bold' }),
@@ -106,7 +114,7 @@ function text(props: ChecksListProps, options: TextOptions): string[] {
     const sign = SIGNS[check.verdict]
     const head = `${options.unicode ? sign.unicode : sign.ascii} ${visibleText(check.name, options.unicode)}: ${check.verdict}`
     return [
-      ...wrap(head, width).map((line) => inColor(line, sign.color, options)),
+      ...wrap(head, width).map((line) => inColor(line, sign.color.onTerminal, options)),
       ...detailLines(check, width - 2, options.unicode).map(([name, line]) =>
         `  ${name.padEnd(NAME_COLUMNS)}${line}`.trimEnd(),
       ),

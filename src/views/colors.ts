@@ -33,8 +33,12 @@ export const seriesColors: readonly Rgb[] = [
 /** Colours of signed bars: the saturated ends of the diverging scale. */
 export const signColors = { positive: rgb('4a8cc7'), negative: rgb('d9762b') } as const
 
-/** Colours of verdicts; every verdict also carries a sign and a word. */
-export const verdictColors = { holds: rgb('1a8f6b'), fails: rgb('d1491f'), untested: rgb('8c8c8c') } as const
+/** Colours of verdicts, as text on light paper, on dark and on a terminal's unknown; every verdict also carries a sign and a word. */
+export const verdictColors = {
+  holds: { onLight: rgb('147a5a'), onDark: rgb('4cc79b'), onTerminal: rgb('1a8f6b') },
+  fails: { onLight: rgb('b83c14'), onDark: rgb('ff8a5c'), onTerminal: rgb('d1491f') },
+  untested: { onLight: rgb('6b6b6b'), onDark: rgb('a5a5a5'), onTerminal: rgb('8c8c8c') },
+} as const
 
 /** A colour for every value of a domain, and what a colour bar needs to draw it. */
 export interface ColorScale {
@@ -69,8 +73,9 @@ export function colorScale(options: ColorScaleOptions): ColorScale {
   const [low, high] = resolvedDomain(options)
   const anchors = kind === 'diverging' ? DIVERGING : SEQUENTIAL
   const place = spacing === 'logarithmic' ? Math.log1p : (value: number) => value
-  const position = (value: number) =>
-    (place(Math.min(high, Math.max(low, value))) - place(low)) / (place(high) - place(low))
+  const start = place(low)
+  const span = place(high) - start
+  const position = (value: number) => (place(Math.min(high, Math.max(low, value))) - start) / span
   const at = (where: number) => blend(anchors, reversed ? 1 - where : where)
   return {
     kind,

@@ -101,6 +101,12 @@ export const examples: { readonly [Name in ViewName]: PropsOf<Name> } = {
     ),
     tokens: promptTokens,
   },
+  attentionTokens: {
+    title: 'What layer 5, head 0 reads',
+    pattern: causalPattern(5, 0),
+    tokens: promptTokens,
+    focus: 4,
+  },
   lensGrid: {
     title: 'Logit lens',
     cells: layers.map((_, layer) =>

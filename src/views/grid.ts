@@ -1,123 +1,127 @@
-/** The SVG grid that heat maps, attention patterns and lens grids share: labelled cells and a colour bar. */
+/** The static SVG of a grid: an element per cell with its hover text, or one shape per colour where cells are many. */
 
-import { type ColorScale, hex, readableOn } from './colors.ts'
-import { visibleLabel, visibleText } from './labels.ts'
-import { formatNumber, isPresent, type Value } from './scales.ts'
+import { colorBar } from './color-bar.ts'
+import { hex, readableOn } from './colors.ts'
 import {
-  document,
-  element,
-  FONT_SIZE,
-  fitText,
-  fragment,
-  LINE,
-  label,
-  type Markup,
-  mark,
-  round,
-  textWidth,
-} from './svg.ts'
-import type { ReferenceMark } from './terminal.ts'
+  CELL_FONT,
+  GAP,
+  type GridLayout,
+  type GridPicture,
+  gridLayout,
+  isLarge,
+  THUMBNAIL_CELLS,
+} from './grid-picture.ts'
+import { visibleText } from './labels.ts'
+import { pooled, type Rows, valueAt } from './numbers.ts'
+import { isPresent } from './scales.ts'
+import { shadedCells } from './shades.ts'
+import { document, element, fitText, fragment, LINE, label, type Markup, mark, round } from './svg.ts'
 
-/** One cell: its value colours it, its text is printed where it fits. */
-export interface GridCell {
-  readonly value: Value
-  readonly text: string
-  readonly hover: readonly string[]
-}
-
-export interface Grid {
-  readonly title: string
-  readonly rowLabels: readonly string[]
-  readonly columnLabels: readonly string[]
-  readonly rowAxis: string
-  readonly columnAxis: string
-  readonly rows: readonly (readonly GridCell[])[]
-  readonly scale: ColorScale
-  readonly valueLabel: string
-  readonly references?: readonly ReferenceMark[]
-  /** Printed text wider than this many pixels is cut with `…`. */
-  readonly widestText?: number
-}
-
-const GRID_WIDTH = 900
-const CELL_HEIGHT = 22
-const CELL_FONT = 10
-/** Pixels that one row label, and one slanted column label, need beside the next. */
-const ROW_PITCH = 13
-const COLUMN_PITCH = 18
+/** Colours of a large grid, and of a thumbnail. */
+const SHADES = 64
+const THUMBNAIL_SHADES = 16
 
 /** The whole picture as an SVG document. */
-export function gridSvg(grid: Grid): string {
-  const { columnLabels, rows, widestText = 72 } = grid
-  const rowLabels = grid.rowLabels.map((text) => fitText(visibleLabel(text), 170))
-  const widest = Math.max(0, ...rows.flatMap((row) => row.map((cell) => textWidth(cell.text, CELL_FONT))))
-  const textual = Math.max(24, Math.min(widest, widestText) + 8)
-  const showsText = textual * columnLabels.length <= GRID_WIDTH * 1.25
-  const cellWidth = showsText ? textual : Math.max(3, Math.min(24, GRID_WIDTH / Math.max(1, columnLabels.length)))
-  const cellHeight = showsText ? CELL_HEIGHT : Math.max(4, Math.min(CELL_HEIGHT, cellWidth))
-
-  const left = Math.max(textWidth(grid.rowAxis), ...rowLabels.map((text) => textWidth(text))) + 8
-  const header = columnHeader(columnLabels, cellWidth)
-  const gridWidth = cellWidth * columnLabels.length
-  const gridHeight = cellHeight * rows.length
+export function gridSvg(grid: GridPicture): string {
+  const layout = gridLayout(grid, undefined)
+  const { left, header, cellWidth, cellHeight } = layout
+  const gridWidth = cellWidth * grid.columnLabels.length
+  const gridHeight = cellHeight * grid.rowLabels.length
   const bar = colorBar(grid.scale, grid.valueLabel, grid.references ?? [])
-
+  const note = pooledNote(grid)
+  const foot = header.height + gridHeight + (grid.columnAxis === '' ? 4 : 32)
   const body: Markup[] = [
-    label(left - 8, header.height - 6, grid.rowAxis, { 'text-anchor': 'end', 'fill-opacity': 0.7 }),
+    ...axisName(grid.rowAxis, left - 8, header.height - 6, 'end'),
     element('g', { transform: `translate(${round(left)} ${round(header.height)})` }, header.markup),
-    ...thinned(rowLabels, cellHeight, ROW_PITCH).map(([row, text]) =>
-      label(left - 8, header.height + (row + 0.5) * cellHeight + 4, text, { 'text-anchor': 'end' }),
-    ),
-    element(
-      'g',
-      { transform: `translate(${round(left)} ${round(header.height)})` },
-      ...rows.flatMap((row, r) => row.map((cell, c) => cellRect(grid.scale, cell, r, c, cellWidth, cellHeight))),
-      absentHatching(rows, cellWidth, cellHeight),
-      ...(showsText ? cellTexts(grid, cellWidth, cellHeight) : []),
-    ),
-    label(left + gridWidth / 2, header.height + gridHeight + 16, visibleText(grid.columnAxis), {
-      'text-anchor': 'middle',
-      'fill-opacity': 0.7,
-    }),
-    element('g', { transform: `translate(${round(left)} ${round(header.height + gridHeight + 32)})` }, bar.markup),
+    rowLabelTexts(layout, left - 8, header.height),
+    element('g', { transform: `translate(${round(left)} ${round(header.height)})` }, ...drawnCells(grid, layout)),
+    ...axisName(grid.columnAxis, left + gridWidth / 2, header.height + gridHeight + 16, 'middle'),
+    element('g', { transform: `translate(${round(left)} ${round(foot)})` }, bar.markup),
+    ...(note ? [label(left, foot + bar.height + LINE, note)] : []),
   ]
   return document({
     title: grid.title,
-    width: left + Math.max(gridWidth, header.width, bar.width),
-    height: header.height + gridHeight + 32 + bar.height,
+    width: left + Math.max(gridWidth, header.width, bar.width, note ? 430 : 0),
+    height: foot + bar.height + (note ? LINE + 4 : 0),
     body,
   })
 }
 
-function cellRect(
-  scale: ColorScale,
-  cell: GridCell,
-  row: number,
-  column: number,
-  width: number,
-  height: number,
-): Markup {
-  const fill = isPresent(cell.value) ? hex(scale.color(cell.value)) : 'none'
+function axisName(name: string, x: number, y: number, anchor: 'middle' | 'end'): Markup[] {
+  return name === '' ? [] : [label(x, y, visibleText(name), { 'text-anchor': anchor, 'fill-opacity': 0.7 })]
+}
+
+/** The row labels that have room, right-aligned at `x`. */
+export function rowLabelTexts({ rowLabels, cellHeight }: GridLayout, x: number, top: number): Markup {
+  return fragment(
+    rowLabels.map(([row, text]) => label(x, top + (row + 0.5) * cellHeight + 4, text, { 'text-anchor': 'end' })),
+  )
+}
+
+function drawnCells(grid: GridPicture, layout: GridLayout): Markup[] {
+  const { cellWidth, cellHeight, showsText } = layout
+  const { values } = grid
+  if (grid.thumbnail) {
+    return places(values).map(([row, column]) => thumbnail(grid, grid.thumbnail!(row, column), row, column, cellWidth))
+  }
+  if (isLarge(grid)) return [shadedCells(values, grid.scale, cellWidth, cellHeight, SHADES)]
+  return [
+    ...places(values).map(([row, column]) => cellRect(grid, row, column, cellWidth, cellHeight)),
+    absentHatching(values, cellWidth, cellHeight),
+    ...(showsText ? cellTexts(grid, cellWidth, cellHeight) : []),
+  ]
+}
+
+function places({ count, columns }: Rows): [row: number, column: number][] {
+  return Array.from({ length: count * columns }, (_, index) => [Math.floor(index / columns), index % columns])
+}
+
+function cellRect(grid: GridPicture, row: number, column: number, width: number, height: number): Markup {
+  const value = valueAt(grid.values, row, column)
   const place = {
     x: column * width,
     y: row * height,
     width,
     height,
-    fill,
+    fill: isPresent(value) ? hex(grid.scale.color(value)) : 'none',
     stroke: 'currentColor',
     'stroke-opacity': 0.12,
   }
-  return mark('rect', place, { row, column, value: cell.value, hover: cell.hover })
+  return mark('rect', place, { row, column, value, hover: grid.hover(row, column) })
+}
+
+function thumbnail(grid: GridPicture, matrix: Rows, row: number, column: number, pitch: number): Markup {
+  const side = pitch - GAP
+  const cells = pooled(matrix, THUMBNAIL_CELLS)
+  return element(
+    'g',
+    { transform: `translate(${round(column * pitch + GAP / 2)} ${round(row * pitch + GAP / 2)})` },
+    shadedCells(cells, grid.scale, side / (cells.columns || 1), side / (cells.count || 1), THUMBNAIL_SHADES),
+    mark(
+      'rect',
+      { width: side, height: side, fill: 'none', stroke: 'currentColor', 'stroke-opacity': 0.3 },
+      { row, column, value: valueAt(grid.values, row, column), hover: grid.hover(row, column) },
+    ),
+  )
+}
+
+/** What pooling does to a grid's thumbnails, where it does anything. */
+function pooledNote(grid: GridPicture): string | undefined {
+  const side = grid.thumbnail && grid.values.count * grid.values.columns > 0 ? grid.thumbnail(0, 0).count : 0
+  return side > THUMBNAIL_CELLS ? poolingNote(side, THUMBNAIL_CELLS) : undefined
+}
+
+/** What a thumbnail of fewer cells than tokens shows, in a sentence. */
+export function poolingNote(tokens: number, side: number): string {
+  return `${tokens} tokens drawn as ${side} by ${side} cells: each is the largest weight in its block.`
 }
 
 /** One diagonal through every absent cell, as a single path. */
-function absentHatching(rows: readonly (readonly GridCell[])[], width: number, height: number): Markup {
-  const strokes = rows.flatMap((row, r) =>
-    row.flatMap((cell, c) =>
-      isPresent(cell.value)
-        ? []
-        : [`M${round(c * width)} ${round((r + 1) * height)}l${round(width)} ${round(-height)}`],
-    ),
+function absentHatching(values: Rows, width: number, height: number): Markup {
+  const strokes = places(values).flatMap(([row, column]) =>
+    isPresent(valueAt(values, row, column))
+      ? []
+      : [`M${round(column * width)} ${round((row + 1) * height)}l${round(width)} ${round(-height)}`],
   )
   if (strokes.length === 0) return fragment([])
   return element('path', {
@@ -128,90 +132,13 @@ function absentHatching(rows: readonly (readonly GridCell[])[], width: number, h
   })
 }
 
-function cellTexts(grid: Grid, width: number, height: number): Markup[] {
-  const texts = grid.rows.flatMap((row, r) =>
-    row.flatMap((cell, c) => {
-      if (!isPresent(cell.value) || cell.text === '') return []
-      const fill = hex(readableOn(grid.scale.color(cell.value)))
-      return [label((c + 0.5) * width, (r + 0.5) * height + 3.5, fitText(cell.text, width - 4, CELL_FONT), { fill })]
-    }),
-  )
+function cellTexts(grid: GridPicture, width: number, height: number): Markup[] {
+  const texts = places(grid.values).flatMap(([row, column]) => {
+    const value = valueAt(grid.values, row, column)
+    const text = grid.text?.(row, column) ?? ''
+    if (!isPresent(value) || text === '') return []
+    const fill = hex(readableOn(grid.scale.color(value)))
+    return [label((column + 0.5) * width, (row + 0.5) * height + 3.5, fitText(text, width - 4, CELL_FONT), { fill })]
+  })
   return [element('g', { 'text-anchor': 'middle', 'font-size': CELL_FONT, 'pointer-events': 'none' }, ...texts)]
-}
-
-/** Column labels above the grid: level where all fit, else slanted; where even that is too dense, every k-th. */
-function columnHeader(labels: readonly string[], cellWidth: number): { markup: Markup; width: number; height: number } {
-  const texts = labels.map((text) => fitText(visibleLabel(text), 130))
-  const widest = Math.max(0, ...texts.map((text) => textWidth(text)))
-  if (widest <= cellWidth - 2) {
-    const level = texts.map((text, column) => label((column + 0.5) * cellWidth, -6, text, { 'text-anchor': 'middle' }))
-    return { markup: fragment(level), width: 0, height: LINE + 6 }
-  }
-  const slanted = thinned(texts, cellWidth, COLUMN_PITCH).map(([column, text]) => {
-    const x = (column + 0.5) * cellWidth
-    return {
-      end: x + textWidth(text) * Math.SQRT1_2 + 8,
-      markup: label(0, 0, text, { transform: `translate(${round(x + 2)} -6) rotate(-45)` }),
-    }
-  })
-  return {
-    markup: fragment(slanted.map(({ markup }) => markup)),
-    width: Math.max(0, ...slanted.map(({ end }) => end)),
-    height: widest * Math.SQRT1_2 + FONT_SIZE + 8,
-  }
-}
-
-/** The labels that have room, with their places. */
-function thinned(labels: readonly string[], pitch: number, needed: number): [number, string][] {
-  const stride = Math.max(1, Math.ceil(needed / pitch))
-  return labels.map((text, index): [number, string] => [index, text]).filter(([index]) => index % stride === 0)
-}
-
-/** A colour bar: the value's name, reference marks pointing down at the bar, the bar, and its numbers. */
-export function colorBar(
-  scale: ColorScale,
-  valueLabel: string,
-  references: readonly ReferenceMark[] = [],
-): { markup: Markup; width: number; height: number } {
-  const width = 260
-  const steps = 52
-  const name = visibleText(valueLabel)
-  const top = (references.length + 1) * LINE + 2
-  const ramp = Array.from({ length: steps }, (_, step) =>
-    element('rect', {
-      x: (step * width) / steps,
-      y: top,
-      // Half a pixel over, so that no seams show.
-      width: width / steps + (step < steps - 1 ? 0.5 : 0),
-      height: 10,
-      fill: hex(scale.at(step / (steps - 1))),
-    }),
-  )
-  const ticks = scale.ticks.flatMap((tick) => {
-    const x = scale.position(tick) * width
-    return [line(x, top + 10, top + 14), label(x, top + 25, formatNumber(tick), { 'text-anchor': anchorAt(x / width) })]
-  })
-  const marks = references.flatMap(({ label: reference, value }, index) => {
-    const x = scale.position(value) * width
-    const y = (index + 2) * LINE - 4
-    const text = fitText(`${visibleText(reference)} ${formatNumber(value)}`, width)
-    // The text runs to whichever side has room.
-    const flips = x + textWidth(text) + 4 > width
-    const place = { 'text-anchor': flips ? 'end' : 'start' }
-    return [line(x, y - 8, top + 10), label(x + (flips ? -4 : 4), y, text, place)]
-  })
-  return {
-    markup: fragment([label(0, LINE - 4, name), ...ramp, ...ticks, ...marks]),
-    width: Math.max(width + 16, textWidth(name)),
-    height: top + 30,
-  }
-}
-
-/** The end numbers stay between the bar's ends, so that nothing is clipped at the picture's edge. */
-function anchorAt(position: number): 'start' | 'middle' | 'end' {
-  return position < 0.05 ? 'start' : position > 0.95 ? 'end' : 'middle'
-}
-
-function line(x: number, from: number, to: number): Markup {
-  return element('path', { d: `M${round(x)} ${round(from)}V${round(to)}`, stroke: 'currentColor', fill: 'none' })
 }

@@ -2,18 +2,19 @@
 
 import { DiopterError } from '../errors/index.ts'
 import { type ColorScale, type ColorScaleKind, colorScale } from './colors.ts'
-import { gridSvg } from './grid.ts'
+import type { GridPicture } from './grid-picture.ts'
 import { visibleLabel } from './labels.ts'
-import { commonFormat, exactValue, isPresent, type Value } from './scales.ts'
+import { type Matrix, mapRows, type Rows, rowsOf, valueAt, valuesOf } from './numbers.ts'
+import { commonFormat, exactValue, isPresent } from './scales.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type ReferenceMark, type TextOptions, titleLines } from './terminal.ts'
-import { assertGrid, defineView } from './view.ts'
+import { defineGridView } from './view.ts'
 
 /** Props of the view `heatMap`. */
 export interface HeatMapProps {
   readonly title: string
   /** [row][column]; null, NaN and infinities are absent cells, drawn hatched. */
-  readonly values: readonly (readonly Value[])[]
+  readonly values: Matrix
   /** Such as `layer 0` or `L3`; drawn from the top in this order. */
   readonly rowLabels: readonly string[]
   /** Such as the prompt's tokens, as the tokenizer decodes them. */
@@ -32,41 +33,39 @@ export interface HeatMapProps {
 }
 
 /** A heat map. Throws where labels and values disagree in length. */
-export const heatMap = defineView<HeatMapProps>({ svg, text, table })
+export const heatMap = defineGridView<HeatMapProps>({ grid, text, table })
 
-function svg(props: HeatMapProps): string {
-  const { title, values, rowLabels, columnLabels, valueLabel, references = [] } = props
-  const { rowAxis, columnAxis } = axes(props)
-  const format = commonFormat(values.flat())
-  const rows = values.map((row, r) =>
-    row.map((value, c) => ({
-      value,
-      text: isPresent(value) ? format(value) : '',
-      hover: [
-        `${rowAxis}: ${visibleLabel(rowLabels[r]!)}`,
-        `${columnAxis} ${c}: ${visibleLabel(columnLabels[c]!)}`,
-        `${valueLabel}: ${exactValue(value)}`,
-      ],
-    })),
-  )
-  return gridSvg({
+function grid(props: HeatMapProps): GridPicture {
+  const { title, rowLabels, columnLabels, valueLabel, references = [] } = props
+  const { rowAxis, columnAxis, values } = checked(props)
+  const format = commonFormat(valuesOf(values))
+  return {
     title,
     rowLabels,
     columnLabels,
     rowAxis,
     columnAxis,
-    rows,
-    scale: scaleOf(props),
+    values,
+    scale: scaleOf(props, values),
     valueLabel,
     references,
-  })
+    text: (row, column) => {
+      const value = valueAt(values, row, column)
+      return isPresent(value) ? format(value) : ''
+    },
+    hover: (row, column) => [
+      `${rowAxis}: ${visibleLabel(rowLabels[row]!)}`,
+      `${columnAxis} ${column}: ${visibleLabel(columnLabels[column]!)}`,
+      `${valueLabel}: ${exactValue(valueAt(values, row, column))}`,
+    ],
+  }
 }
 
 function text(props: HeatMapProps, options: TextOptions): string[] {
-  axes(props)
-  const scale = scaleOf(props)
-  const format = commonFormat(props.values.flat())
-  const rows = props.values.map((row) => row.map((value) => numberCell(value, format, scale, options)))
+  const { values } = checked(props)
+  const scale = scaleOf(props, values)
+  const format = commonFormat(valuesOf(values))
+  const rows = mapRows(values, (value) => numberCell(value, format, scale, options))
   return [
     ...titleLines(props.title, options),
     ...gridLines({ rowLabels: props.rowLabels, columnLabels: props.columnLabels, rows, align: 'right' }, options),
@@ -75,27 +74,26 @@ function text(props: HeatMapProps, options: TextOptions): string[] {
 }
 
 function table(props: HeatMapProps): Table {
-  const { rowAxis, columnAxis } = axes(props)
+  const { rowAxis, columnAxis, values } = checked(props)
   return {
     columns: [rowAxis, `${columnAxis} index`, columnAxis, props.valueLabel],
-    rows: props.values.flatMap((row, r) =>
-      row.map((value, c) => [props.rowLabels[r]!, c, props.columnLabels[c]!, value]),
-    ),
+    rows: mapRows(values, (value, r, c) => [props.rowLabels[r]!, c, props.columnLabels[c]!, value]).flat(),
   }
 }
 
-function axes(props: HeatMapProps): { rowAxis: string; columnAxis: string } {
-  assertGrid('Heat map values', props.values, props.rowLabels.length, props.columnLabels.length)
+function checked(props: HeatMapProps): { rowAxis: string; columnAxis: string; values: Rows } {
+  const values = rowsOf('Heat map values', props.values, props.rowLabels.length, props.columnLabels.length)
   const absent = props.references?.find(({ value }) => !isPresent(value))
   if (absent)
     throw new DiopterError(`The reference mark "${absent.label}" is ${absent.value}: leave out what has no value.`)
-  return { rowAxis: props.rowAxis ?? 'row', columnAxis: props.columnAxis ?? 'column' }
+  return { rowAxis: props.rowAxis ?? 'row', columnAxis: props.columnAxis ?? 'column', values }
 }
 
-function scaleOf(props: HeatMapProps): ColorScale {
+function scaleOf(props: HeatMapProps, values: Rows): ColorScale {
+  const references = (props.references ?? []).map(({ value }) => value)
   return colorScale({
     kind: props.scale ?? 'diverging',
-    values: [...props.values.flat(), ...(props.references ?? []).map(({ value }) => value)],
+    values: [...valuesOf(values), ...references],
     domain: props.domain,
   })
 }

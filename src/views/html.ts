@@ -21,8 +21,8 @@ export interface Report {
 }
 
 const STYLE = `
-:root { color-scheme: light dark; --diopter-positive: ${hex(signColors.positive)}; --diopter-negative: ${hex(signColors.negative)}; --diopter-holds: ${hex(verdictColors.holds)}; --diopter-fails: ${hex(verdictColors.fails)}; --diopter-untested: #6f6f6f; --line: #d5d5d0; --shade: #f3f3f0; --ink: #1b1b1b; --paper: #fff; }
-@media (prefers-color-scheme: dark) { :root { --diopter-holds: #4cc79b; --diopter-fails: #ff8a5c; --diopter-untested: #a5a5a5; --line: #3d3f43; --shade: #24262a; --ink: #e8e8e6; --paper: #17181b; } }
+:root { color-scheme: light dark; --diopter-positive: ${hex(signColors.positive)}; --diopter-negative: ${hex(signColors.negative)}; --diopter-holds: ${hex(verdictColors.holds.onLight)}; --diopter-fails: ${hex(verdictColors.fails.onLight)}; --diopter-untested: ${hex(verdictColors.untested.onLight)}; --line: #d5d5d0; --shade: #f3f3f0; --ink: #1b1b1b; --paper: #fff; }
+@media (prefers-color-scheme: dark) { :root { --diopter-holds: ${hex(verdictColors.holds.onDark)}; --diopter-fails: ${hex(verdictColors.fails.onDark)}; --diopter-untested: ${hex(verdictColors.untested.onDark)}; --line: #3d3f43; --shade: #24262a; --ink: #e8e8e6; --paper: #17181b; } }
 body { max-width: 76rem; margin: 0 auto; padding: 1.5rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 figure { margin: 1.5rem 0; } .picture { overflow-x: auto; }

@@ -8,6 +8,7 @@ const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
 /** Control, format, surrogate, private and unassigned characters, odd spaces, and what is drawn as nothing. */
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]|(?! )\p{Zs}/u
+const PRINTABLE_ASCII = /^[ -~]*$/
 const VARIATION_SELECTOR = /[\uFE00-\uFE0F]/u
 const WIDE_BLOCKS: readonly (readonly [number, number])[] = [
   [0x1100, 0x115f],
@@ -34,6 +35,8 @@ const WIDE_BLOCKS: readonly (readonly [number, number])[] = [
  * `\u{202e}` for others. Without `unicode` the result is ASCII: `\n`, `\t`, `\u{1b}`, `\\` for a backslash.
  */
 export function visibleText(text: string, unicode = true): string {
+  // What has nothing to write out is most text, and a page has thousands of labels.
+  if (unicode && PRINTABLE_ASCII.test(text)) return text
   let visible = ''
   for (const character of text) visible += visibleCharacter(character, visible === '', unicode)
   return visible
@@ -69,6 +72,7 @@ function escaped(code: number): string {
 
 /** Terminal columns that `text` takes: 2 for East-Asian wide characters and emoji, 0 for combining marks. */
 export function displayWidth(text: string): number {
+  if (PRINTABLE_ASCII.test(text)) return text.length
   let columns = 0
   for (const { segment } of graphemes.segment(text)) columns += graphemeWidth(segment)
   return columns

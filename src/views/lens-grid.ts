@@ -2,12 +2,13 @@
 
 import { DiopterError } from '../errors/index.ts'
 import { type ColorScale, colorScale } from './colors.ts'
-import { gridSvg } from './grid.ts'
+import type { GridPicture } from './grid-picture.ts'
 import { displayWidth, pad, truncate, visibleLabel } from './labels.ts'
+import { assertGrid, rowsOf } from './numbers.ts'
 import { exactValue, isPresent, type Value } from './scales.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, type TextOptions, titleLines } from './terminal.ts'
-import { assertGrid, defineView } from './view.ts'
+import { defineGridView } from './view.ts'
 
 /** A predicted token and its probability, 0 to 1. */
 export interface Prediction {
@@ -54,28 +55,30 @@ const MEASURES: Readonly<Record<LensMeasure, { readonly label: string; of(cell: 
 const TOKEN_COLUMNS = 8
 
 /** A logit-lens grid. Throws where labels and cells disagree, a cell is empty, or the measure asked for is nowhere. */
-export const lensGrid = defineView<LensGridProps>({ svg, text, table })
+export const lensGrid = defineGridView<LensGridProps>({ grid, text, table })
 
-function svg(props: LensGridProps): string {
-  const { measure, scale } = coloring(props)
-  const rows = props.cells.map((row, layer) =>
-    row.map((cell, position) => ({
-      value: measure.of(cell),
-      text: visibleLabel(cell.top[0]!.token),
-      hover: hoverText(props, cell, layer, position),
-    })),
-  )
-  return gridSvg({
+function grid(props: LensGridProps): GridPicture {
+  const { measure, scale, values } = coloring(props)
+  return {
     title: props.title,
     rowLabels: props.layerLabels,
     columnLabels: props.tokens,
     rowAxis: 'layer',
     columnAxis: 'position',
-    rows,
+    values: rowsOf('Lens grid values', values, props.layerLabels.length, props.tokens.length),
     scale,
     valueLabel: measure.label,
     widestText: 62,
-  })
+    keepsText: true,
+    text: (layer, position) => visibleLabel(props.cells[layer]![position]!.top[0]!.token),
+    hover: (layer, position) => hoverText(props, props.cells[layer]![position]!, layer, position),
+  }
+}
+
+/** The numbers that colour a lens grid, [layer][position], and what they are. */
+export function lensValues(props: LensGridProps): { values: Value[][]; label: string } {
+  const { values, measure } = coloring(props)
+  return { values, label: measure.label }
 }
 
 function hoverText(props: LensGridProps, cell: LensCell, layer: number, position: number): string[] {
@@ -136,24 +139,29 @@ function table(props: LensGridProps): Table {
   }
 }
 
-function coloring(props: LensGridProps): { measure: (typeof MEASURES)[LensMeasure]; scale: ColorScale } {
+function coloring(props: LensGridProps): {
+  measure: (typeof MEASURES)[LensMeasure]
+  scale: ColorScale
+  values: Value[][]
+} {
   checked(props)
   const { colorBy = 'probability' } = props
   const measure = MEASURES[colorBy]
-  const values = props.cells.flatMap((row) => row.map(measure.of))
-  if (values.length > 0 && !values.some(isPresent)) {
+  const values = props.cells.map((row) => row.map(measure.of))
+  const all = values.flat()
+  if (all.length > 0 && !all.some(isPresent)) {
     throw new DiopterError(
       `A lens grid was asked to show ${colorBy}, but no cell has it: give \`${colorBy}\` in the cells.`,
     )
   }
   const scale = colorScale({
     kind: 'sequential',
-    values: [0, ...values],
+    values: [0, ...all],
     domain: colorBy === 'probability' ? [0, 1] : undefined,
     spacing: colorBy === 'rank' ? 'logarithmic' : 'linear',
     reversed: colorBy !== 'probability',
   })
-  return { measure, scale }
+  return { measure, scale, values }
 }
 
 function checked(props: LensGridProps): void {

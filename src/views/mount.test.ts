@@ -1,29 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { type Browser, chromium, type Page } from 'playwright-core'
-import ts from 'typescript'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { awkwardTokens, examples } from './examples.ts'
 import { htmlReport } from './html.ts'
+import { hasChromium, launch, openPage } from './live/page.fixture.ts'
 import { renderSvg, type ViewName, type ViewSpec, views } from './registry.ts'
-
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-const source = new URL('../', import.meta.url)
-
-/** Serves src/ as plain JavaScript modules, so that the browser runs the views without a bundler. */
-async function openPage(browser: Browser): Promise<Page> {
-  const page = await browser.newPage()
-  await page.route('http://views.test/**', (route) => {
-    const path = new URL(route.request().url()).pathname.slice(1)
-    if (path === '') return route.fulfill({ contentType: 'text/html', body: '<!doctype html><div id="here"></div>' })
-    if (!path.endsWith('.ts')) return route.fulfill({ status: 404 })
-    const { outputText } = ts.transpileModule(readFileSync(new URL(path, source), 'utf8'), {
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-    })
-    return route.fulfill({ contentType: 'text/javascript', body: outputText })
-  })
-  await page.goto('http://views.test/')
-  return page
-}
 
 const MOUNT = `async ({ view, props }) => {
   const { views } = await import('/views/index.ts')
@@ -33,12 +13,12 @@ const MOUNT = `async ({ view, props }) => {
   window.mounted = views[view].mount(document.querySelector('#here'), { ...props, onSelect: window.onSelect })
 }`
 
-describe.skipIf(!existsSync(executablePath))('mounted views (needs Chromium; set CHROMIUM to its path)', () => {
+describe.skipIf(!hasChromium)('mounted views (needs Chromium; set CHROMIUM to its path)', () => {
   let browser: Browser
   let page: Page
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
+    browser = await launch()
     page = await openPage(browser)
   })
   afterAll(() => browser?.close())

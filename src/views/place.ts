@@ -24,10 +24,13 @@ export interface Places {
   readonly columns?: readonly Place[]
 }
 
-/** Whether a mark is (a part of) the place that is selected: they agree in all that both say, and have something in common. */
+/**
+ * Whether a mark is (a part of) the place that is selected: they agree in all that both say, and have more in common than
+ * the prompt.
+ */
 export function isAt(mark: Place, selected: Place): boolean {
   const common = (Object.keys(mark) as (keyof Place)[]).filter(
     (key) => mark[key] !== undefined && selected[key] !== undefined,
   )
-  return common.length > 0 && common.every((key) => mark[key] === selected[key])
+  return common.some((key) => key !== 'prompt') && common.every((key) => mark[key] === selected[key])
 }

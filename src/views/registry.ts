@@ -3,12 +3,14 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import { attention } from './attention.ts'
 import { attentionHeads } from './attention-heads.ts'
+import { attentionTokens } from './attention-tokens.ts'
 import { barList } from './bar-list.ts'
 import { checksList } from './checks-list.ts'
 import { curves } from './curves.ts'
 import { directions } from './directions.ts'
 import { heatMap } from './heat-map.ts'
 import { lensGrid } from './lens-grid.ts'
+import type { Interactive } from './live/interactive.ts'
 import type { Places } from './place.ts'
 import type { Table } from './table.ts'
 import type { TextOptions } from './terminal.ts'
@@ -21,6 +23,7 @@ export const views = {
   tokenStrip,
   attention,
   attentionHeads,
+  attentionTokens,
   lensGrid,
   barList,
   curves,
@@ -44,9 +47,41 @@ export type ViewSpec = {
   }
 }[ViewName]
 
-/** A view's static SVG document. Throws for an unknown view or props that do not fit together. */
-export function renderSvg<Name extends ViewName>(view: Name, props: PropsOf<Name>): string {
-  return viewOf(view).svg(props)
+/** A picture that is live in a page, whatever its view. */
+export interface MountedView {
+  /** Draws another picture in place, or other interaction with the same one; another view starts anew. */
+  update(spec: ViewSpec, interactive?: Interactive): void
+  /** Empties the element and takes every listener away. */
+  destroy(): void
+}
+
+/**
+ * Makes a picture live in `element`: `mount` of its view, its places included. Throws for an unknown view or props that
+ * do not fit together.
+ */
+export function mountView(element: HTMLElement, spec: ViewSpec, interactive: Interactive = {}): MountedView {
+  const liveProps = ({ props, places }: ViewSpec, given: Interactive) => ({ ...props, places, ...given })
+  const start = (shown: ViewSpec, given: Interactive) => {
+    // The spec pairs the view with its own props; TypeScript cannot follow that through the table.
+    const view = viewOf(shown.view) as unknown as View<object>
+    return view.mount(element, liveProps(shown, given))
+  }
+  let name = spec.view
+  let mounted = start(spec, interactive)
+  return {
+    update(next, given = {}) {
+      if (next.view === name) return mounted.update(liveProps(next, given))
+      mounted.destroy()
+      name = next.view
+      mounted = start(next, given)
+    },
+    destroy: () => mounted.destroy(),
+  }
+}
+
+/** A view's static SVG document; `width` is what one that wraps like text may take, in pixels. Throws for an unknown view or props that do not fit together. */
+export function renderSvg<Name extends ViewName>(view: Name, props: PropsOf<Name>, width?: number): string {
+  return viewOf(view).svg(props, width)
 }
 
 /** A view's terminal lines. Throws for an unknown view or props that do not fit together. */

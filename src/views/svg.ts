@@ -57,8 +57,11 @@ export function round(value: number): number {
 export const LINE = 15
 /** Font size of labels and numbers, in pixels. */
 export const FONT_SIZE = 11
+/** The label font; also what text beside a canvas is written in. */
+export const FONT_FAMILY = 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace'
 const TITLE_SIZE = 13
-const MARGIN = 10
+/** Around every picture, in pixels. */
+export const MARGIN = 10
 
 /** Pixels that `text` takes in the label font: monospaced, so that layout needs no browser. */
 export function textWidth(text: string, size = FONT_SIZE): number {
@@ -75,9 +78,11 @@ export function label(x: number, y: number, text: string, attributes: Attributes
   return element('text', { x, y, fill: 'currentColor', ...attributes }, text)
 }
 
-/** A fill that a page may override: `--diopter-NAME`, with the colour itself where that is unset or unsupported. */
-export function themed(property: 'fill' | 'stroke', name: string, color: Rgb): Attributes {
-  return { [property]: hex(color), style: `${property}:var(--diopter-${name},${hex(color)})` }
+/** A colour that a page may override: `--diopter-NAME`; unless it does, the one for its light or dark scheme. */
+export function themed(property: 'fill' | 'stroke', name: string, color: Rgb, onDark: Rgb = color): Attributes {
+  // Drawings outside of a page know neither variables nor dark schemes: the attribute is for them.
+  const both = color === onDark ? hex(color) : `light-dark(${hex(color)},${hex(onDark)})`
+  return { [property]: hex(color), style: `${property}:var(--diopter-${name},${both})` }
 }
 
 /** What a mark says when it is hovered, focused or chosen. */
@@ -131,7 +136,7 @@ export function document({ title, width, height, body }: Picture): string {
       height: outerHeight,
       role: 'img',
       'aria-label': title,
-      'font-family': 'ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace',
+      'font-family': FONT_FAMILY,
       'font-size': FONT_SIZE,
       style: 'max-width:100%;height:auto',
     },

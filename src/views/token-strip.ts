@@ -1,13 +1,14 @@
 /** A text with a number on every token, such as its loss, and optionally what the model expected in its place. */
 
-import { type ColorScale, type ColorScaleKind, colorScale, hex, readableOn } from './colors.ts'
-import { colorBar } from './grid.ts'
+import { colorBar } from './color-bar.ts'
+import { type ColorScale, type ColorScaleKind, colorScale } from './colors.ts'
 import { truncate, visibleLabel } from './labels.ts'
 import type { Prediction } from './lens-grid.ts'
 import { commonFormat, exactValue, isPresent, type Value } from './scales.ts'
-import { document, element, fitText, label, type Markup, mark, textWidth } from './svg.ts'
+import { document, element, MARGIN } from './svg.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type TextOptions, titleLines } from './terminal.ts'
+import { tokenFlow } from './token-flow.ts'
 import { assertLength, defineView } from './view.ts'
 
 /** Props of the view `tokenStrip`. */
@@ -26,88 +27,31 @@ export interface TokenStripProps {
   readonly domain?: readonly [number, number]
 }
 
-const STRIP_WIDTH = 860
-const WIDEST_BOX = 150
-const SMALL = 9
-
 /** A strip of coloured tokens that wraps like text. Throws where tokens, values and predictions disagree in length. */
-export const tokenStrip = defineView<TokenStripProps>({ svg, text, table })
+export const tokenStrip = defineView<TokenStripProps>({ svg, text, table, wraps: true })
 
-function svg(props: TokenStripProps): string {
+function svg(props: TokenStripProps, width?: number): string {
   const scale = scaleOf(props)
   const format = commonFormat(props.values)
-  const boxHeight = props.top ? 46 : 33
-  let x = 0
-  let y = 0
-  const boxes: Markup[] = []
-  for (const [index, token] of props.tokens.entries()) {
+  const boxes = props.tokens.map((token, index) => {
     const value = props.values[index]!
-    const lines = [visibleLabel(token), isPresent(value) ? format(value) : '']
     const expected = props.top?.[index]?.[0]
-    if (expected) lines.push(visibleLabel(expected.token))
-    const width = Math.min(
-      WIDEST_BOX,
-      Math.max(24, textWidth(lines[0]!), ...lines.slice(1).map((line) => textWidth(line, SMALL))) + 8,
-    )
-    if (x > 0 && x + width > STRIP_WIDTH) {
-      x = 0
-      y += boxHeight + 5
+    return {
+      token,
+      below: [isPresent(value) ? format(value) : '', ...(expected ? [visibleLabel(expected.token)] : [])],
+      background: isPresent(value) ? scale.color(value) : undefined,
+      data: { row: 0, column: index, value, hover: hoverText(props, index) },
     }
-    const background = isPresent(value) ? scale.color(value) : undefined
-    boxes.push(
-      box(
-        lines,
-        { x, y, width, height: boxHeight },
-        background && hex(background),
-        background && hex(readableOn(background)),
-        {
-          row: 0,
-          column: index,
-          value,
-          hover: hoverText(props, index),
-        },
-      ),
-    )
-    x += width + 2
-    // The text's own line breaks are kept.
-    if (token.includes('\n')) x = STRIP_WIDTH
-  }
-  const bar = colorBar(
-    scale,
-    props.top ? `${props.valueLabel}; below it, the model's top prediction` : props.valueLabel,
-  )
-  const bottom = y + boxHeight + 12
+  })
+  const flow = tokenFlow(boxes, props.top ? 2 : 1, width === undefined ? undefined : width - 2 * MARGIN)
+  const name = props.top ? `${props.valueLabel}; below it, the model's top prediction` : props.valueLabel
+  const bar = colorBar(scale, name)
   return document({
     title: props.title,
-    width: Math.max(bar.width, y > 0 ? STRIP_WIDTH : x),
-    height: bottom + bar.height,
-    body: [...boxes, element('g', { transform: `translate(0 ${bottom})` }, bar.markup)],
+    width: Math.max(bar.width, flow.width),
+    height: flow.height + 12 + bar.height,
+    body: [flow.markup, element('g', { transform: `translate(0 ${flow.height + 12})` }, bar.markup)],
   })
-}
-
-function box(
-  lines: readonly string[],
-  place: { x: number; y: number; width: number; height: number },
-  background: string | undefined,
-  ink: string | undefined,
-  data: Parameters<typeof mark>[2],
-): Markup {
-  const { x, y, width, height } = place
-  const middle = { 'text-anchor': 'middle', 'pointer-events': 'none', ...(ink ? { fill: ink } : {}) }
-  const [token = '', ...small] = lines
-  return element(
-    'g',
-    {},
-    mark(
-      'rect',
-      { x, y, width, height, rx: 3, fill: background ?? 'none', stroke: 'currentColor', 'stroke-opacity': 0.25 },
-      data,
-    ),
-    label(x + width / 2, y + 14, fitText(token, width - 4), middle),
-    ...small.map((line, index) =>
-      label(x + width / 2, y + 27 + index * 13, fitText(line, width - 4, SMALL), { ...middle, 'font-size': SMALL }),
-    ),
-  )
 }
 
 function hoverText(props: TokenStripProps, index: number): string[] {

@@ -32,6 +32,7 @@ function awkwardProps(tokens: readonly string[]): { readonly [Name in ViewName]:
     tokenStrip: { title, tokens, values, valueLabel: title, top },
     attention: { title, pattern: square, queryTokens: tokens, keyTokens: tokens },
     attentionHeads: { title, patterns: [[square]], tokens },
+    attentionTokens: { title, pattern: square, tokens },
     lensGrid: {
       title,
       cells: tokens.map(() => tokens.map((token) => ({ top: [{ token, probability: 0.5 }] }))),

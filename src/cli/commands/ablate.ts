@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { defineCommand } from '../command.ts'
 import { repeatable, wholeNumbers } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { answerOptions, metricOption, pairsOption, type QuestionFlags, readQuestions } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
@@ -48,7 +48,7 @@ export const ablate = defineCommand<Flags>({
   ],
   run: async ([prompt], flags, session) => {
     const { what, kind, reference, layers, heads, neurons, positions, metric } = flags
-    const parameters = { what, kind, reference: reference?.map(parsePrompt), layers, heads, neurons, positions, metric }
+    const parameters = { what, kind, reference: reference?.map(readPrompt), layers, heads, neurons, positions, metric }
     return runMethod(await specOf('ablate', await readQuestions(prompt, flags), parameters, flags), flags, session)
   },
 })

@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { defineCommand } from '../command.ts'
 import { wholeNumbers } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
 type Flags = MethodFlags & { readonly layers?: readonly number[]; readonly heads?: readonly number[] }
@@ -21,7 +21,7 @@ export const attention = defineCommand<Flags>({
   ],
   run: async (prompts, flags, session) =>
     runMethod(
-      await specOf('attention', prompts.map(parsePrompt), { layers: flags.layers, heads: flags.heads }, flags),
+      await specOf('attention', prompts.map(readPrompt), { layers: flags.layers, heads: flags.heads }, flags),
       flags,
       session,
     ),

@@ -1,11 +1,11 @@
 import { Argument, Option } from 'commander'
 import type { RunResult } from '../../runs/index.ts'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import type { DType, TypedArray } from '../../tensor/index.ts'
 import { alignColumns } from '../columns.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { jsonOption, repeatable } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { carryOut, finish, type MethodFlags, modelRunOptions, specOf, specOption, writeSpec } from '../run-method.ts'
 import { checkOutputs, editLines, showResult } from '../show.ts'
 import { formatBytes } from '../units.ts'
@@ -42,7 +42,7 @@ export const capture = defineCommand<Flags>({
         'Say what to read: --hook NAME or a glob such as --hook "blocks.*.hook_resid_post"; diopter info lists all.',
       )
     await checkOutputs({}, flags.spec, flags.out)
-    const spec = await specOf('capture', prompts.map(parsePrompt), { hooks: flags.hook }, flags)
+    const spec = await specOf('capture', prompts.map(readPrompt), { hooks: flags.hook }, flags)
     const result = await carryOut(spec, flags, session)
     const arrays = result.values.arrays as Readonly<Record<string, CapturedArray>>
     if (flags.out !== undefined) await writeArrays(flags.out, arrays, result, session)

@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { defineCommand } from '../command.ts'
 import { finiteNumber, jsonOption, repeatable, wholeNumber } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { carryOut, finish, type MethodFlags, modelRunOptions, specOf, specOption, writeSpec } from '../run-method.ts'
 import { checkOutputs, editLines, showResult } from '../show.ts'
 import { bold, faint } from '../terminal.ts'
@@ -51,7 +51,7 @@ export const generate = defineCommand<Flags>({
     await checkOutputs({}, flags.spec)
     const spec = await specOf(
       'generate',
-      [parsePrompt(prompt!)],
+      [readPrompt(prompt!)],
       { tokens, greedy, temperature, topK, topP, stop },
       flags,
     )

@@ -1,7 +1,7 @@
 import { Argument, InvalidArgumentError, Option } from 'commander'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { defineCommand } from '../command.ts'
 import { wholeNumber, wholeNumbers } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
 type Flags = MethodFlags & {
@@ -40,7 +40,7 @@ export const heads = defineCommand<Flags>({
   ],
   run: async (texts, { examples, period, repeats, startToken, tokens, ...flags }, session) =>
     runMethod(
-      await specOf('heads', texts.map(parsePrompt), { examples, period, repeats, startToken, tokens }, flags),
+      await specOf('heads', texts.map(readPrompt), { examples, period, repeats, startToken, tokens }, flags),
       flags,
       session,
     ),

@@ -11,12 +11,16 @@ import { info } from './info.ts'
 import { lens } from './lens.ts'
 import { models } from './models.ts'
 import { patch } from './patch.ts'
+import { predict } from './predict.ts'
 import { run } from './run.ts'
 import { train } from './train.ts'
 import { verify } from './verify.ts'
+import { workbench } from './workbench.ts'
 
 /** All commands, in the order of the overview: a new command is one file and one row here. */
 export const commands: readonly Command[] = [
+  workbench,
+  predict,
   lens,
   attention,
   heads,

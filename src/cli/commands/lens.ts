@@ -1,7 +1,7 @@
 import { Argument, Option } from 'commander'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { defineCommand } from '../command.ts'
 import { wholeNumber } from '../flags.ts'
-import { parsePrompt } from '../prompts.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
 export const lens = defineCommand<MethodFlags & { readonly topK?: number }>({
@@ -14,5 +14,5 @@ export const lens = defineCommand<MethodFlags & { readonly topK?: number }>({
     'lens "Once upon a time" --model ../shared/checkpoints/stories260K --edit "zero blocks.1.hook_mlp_out" --csv lens.csv',
   ],
   run: async (prompts, flags, session) =>
-    runMethod(await specOf('lens', prompts.map(parsePrompt), { topK: flags.topK }, flags), flags, session),
+    runMethod(await specOf('lens', prompts.map(readPrompt), { topK: flags.topK }, flags), flags, session),
 })

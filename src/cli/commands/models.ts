@@ -1,9 +1,9 @@
+import { defaultModel } from '../../hub/node/bundled.ts'
+import type { KnownModel } from '../../lab/node/known-models.ts'
 import { wrap } from '../../views/labels.ts'
-import { defaultModel } from '../bundled.ts'
 import { alignColumns } from '../columns.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { jsonOption } from '../flags.ts'
-import type { KnownModel } from '../known-models.ts'
 import type { ShippedModel } from '../model-cards.ts'
 import { bold, faint } from '../terminal.ts'
 import { formatBytes, formatCount } from '../units.ts'
@@ -14,7 +14,7 @@ export const models = defineCommand<{ readonly json?: boolean }>({
   options: [jsonOption],
   examples: ['models', 'models --json'],
   async run(_, flags, session) {
-    const { cachedModels } = await import('../known-models.ts')
+    const { cachedModels } = await import('../../lab/node/known-models.ts')
     const { shippedModels } = await import('../model-cards.ts')
     const bundled = await shippedModels()
     const { cacheDir, models: cached } = await cachedModels()

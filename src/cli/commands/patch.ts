@@ -1,12 +1,13 @@
 import { Option } from 'commander'
 import type { TokenizedPrompt } from '../../lab/index.ts'
 import type { PairJson, RunResult } from '../../runs/index.ts'
+import { readPrompt } from '../../runs/prompt-text.ts'
 import { truncate, wrap } from '../../views/labels.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { readJsonLines } from '../files.ts'
 import { wholeNumbers } from '../flags.ts'
-import { parsePrompt, parseToken, recordOf } from '../prompts.ts'
+import { parseToken, recordOf } from '../prompts.ts'
 import { answerMetricOption, answerOptions, pairsOption } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
@@ -111,11 +112,11 @@ async function readPairs({ pairs, clean, corrupt, answer, wrong }: Flags): Promi
     throw new UsageError(
       'Patching needs --clean, --corrupt and --answer (and --wrong for a logit difference), or --pairs FILE.jsonl.',
     )
-  const prompt = parsePrompt(clean)
+  const prompt = readPrompt(clean)
   return [
     {
       clean: prompt,
-      corrupt: parsePrompt(corrupt),
+      corrupt: readPrompt(corrupt),
       answer: parseToken(answer, prompt),
       ...(wrong === undefined ? {} : { wrong: parseToken(wrong, prompt) }),
     },

@@ -6,7 +6,7 @@ import { alignColumns } from '../columns.ts'
 import { defineCommand, type Session } from '../command.ts'
 import { EXIT, UsageError } from '../errors.ts'
 import { engineOptions, jsonOption, type ModelFlags, sourceOptions } from '../flags.ts'
-import { modelReference, openSpecModel, resolveFiles } from '../open-model.ts'
+import { modelReference, resolveFiles } from '../open-model.ts'
 import { formatCount } from '../units.ts'
 
 export const verify = defineCommand<ModelFlags & { readonly json?: boolean }>({
@@ -28,10 +28,12 @@ inside a session those of weights as inputs. The residual stream must be the sum
     const expected = source.files.includes('expected.safetensors') ? await readExpected(source) : undefined
     if (expected && !tokens)
       throw new UsageError(`${ref} has expected.safetensors but no tokens.json, the token ids it was computed for.`)
-    const model = await openSpecModel({ ref, revision: flags.revision }, flags, session)
+    const { revision, backend, offline, threads } = flags
+    const { signal, onProgress } = session
+    const { openSpecModel } = await import('../open-and-run.ts')
+    const model = await openSpecModel({ ref, revision }, backend, { offline, threads, signal, onProgress })
     try {
       const { verifyModel } = await import('../../lab/verify.ts')
-      const { signal, onProgress } = session
       const verification = await verifyModel(model, { tokens, expected, signal, onProgress })
       session.print(
         flags.json ? `${JSON.stringify(verification)}\n` : `${describe(ref, verification, session).join('\n')}\n`,

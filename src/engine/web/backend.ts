@@ -2,6 +2,10 @@ import type { InferenceSession } from 'onnxruntime-common'
 import { DiopterError } from '../../errors/index.ts'
 import type { Backend } from '../backend.ts'
 import { OrtBackend, type OrtModule } from '../ort-backend.ts'
+import { webGpuProblem, webThreads } from './abilities.ts'
+
+/** How long the event loop may wait for a turn, in milliseconds. */
+const TURN_MS = 100
 
 /** How ONNX Runtime runs in a browser. */
 export interface WebBackendOptions {
@@ -23,41 +27,37 @@ export async function createWebBackend({
   threads,
   wasmPaths,
 }: WebBackendOptions = {}): Promise<Backend> {
-  if (provider === 'webgpu') await requireWebGpu()
+  if (provider === 'webgpu') {
+    const problem = await webGpuProblem()
+    if (problem !== null)
+      throw new DiopterError(
+        `The provider 'webgpu' was asked for; ${problem}: use the provider 'wasm', or another browser or machine.`,
+      )
+  }
   const ort = provider === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm')
-  const isolated = globalThis.crossOriginIsolated === true
-  const count = isolated ? (threads ?? navigator.hardwareConcurrency) : 1
+  const { count, note } = webThreads(threads)
   ort.env.wasm.numThreads = count
   if (wasmPaths !== undefined) ort.env.wasm.wasmPaths = wasmPaths
   const sessionOptions: InferenceSession.SessionOptions = { executionProviders: [provider], logSeverityLevel: 3 }
   return new OrtBackend({
     ort: ort as unknown as OrtModule,
-    name: provider === 'webgpu' ? 'onnxruntime-web webgpu' : `onnxruntime-web wasm, ${threadsNote(count, isolated)}`,
+    name: provider === 'webgpu' ? 'onnxruntime-web webgpu' : `onnxruntime-web wasm, ${note}`,
     blocking: provider === 'wasm',
+    ...(provider === 'wasm' ? { pause: takeTurns() } : {}),
     copiesInputs: true,
+    gpu: provider === 'webgpu',
     // onnxruntime-web's build for WebGPU has no float64 kernels, not even on the CPU
     narrowsFloat64: provider === 'webgpu',
     sessionOptions,
   })
 }
 
-function threadsNote(count: number, isolated: boolean): string {
-  if (isolated) return count === 1 ? '1 thread' : `${count} threads`
-  return '1 thread (the page is not cross-origin isolated; for more, serve it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp)'
-}
-
-/** The part of the WebGPU interface that is asked here; TypeScript's own DOM library does not have it. */
-interface WithGpu {
-  readonly gpu?: { requestAdapter(): Promise<object | null> }
-}
-
-async function requireWebGpu(): Promise<void> {
-  const { gpu } = navigator as WithGpu
-  const advice = "use the provider 'wasm', or another browser or machine"
-  if (!gpu)
-    throw new DiopterError(
-      `The provider 'webgpu' was asked for; this browser has no WebGPU here (pages need HTTPS for it): ${advice}.`,
-    )
-  if ((await gpu.requestAdapter()) === null)
-    throw new DiopterError(`The provider 'webgpu' was asked for; the browser found no graphics adapter: ${advice}.`)
+/** Gives the event loop a turn now and then: runs in WebAssembly block it, and without one no message would ever be heard. */
+function takeTurns(): () => Promise<void> {
+  let last = performance.now()
+  return async () => {
+    if (performance.now() - last < TURN_MS) return
+    await new Promise((resolve) => setTimeout(resolve, 0))
+    last = performance.now()
+  }
 }

@@ -282,6 +282,9 @@ describe('references', () => {
     await writeFile(join(folder, 'config.json'), '{}')
     const bundled = new Map([['shipped', folder]])
     expect(await resolveModel('shipped', { ...options, bundled })).toMatchObject({ id: 'shipped', origin: 'bundled' })
+    // What comes with the package is known by name, unless other folders take its place.
+    expect(await resolveModel('text', options)).toMatchObject({ id: 'text', origin: 'bundled' })
+    await expect(resolveModel('text', { ...options, bundled, offline: true })).rejects.toThrow('is not in the cache')
     await expect(resolveModel(join(folder, 'config.json'), options)).rejects.toThrow('is a file; give the folder')
     await expect(resolveModel('./nowhere', options)).rejects.toThrow('There is no folder ./nowhere')
     for (const ref of ['a b', 'owner/..', 'name@../x', 'a--b', '']) {

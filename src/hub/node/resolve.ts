@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DiopterError, type WorkOptions } from '../../errors/index.ts'
 import { parseHubId } from '../hub-id.ts'
 import { type ResolvedModel, resolveHubModel } from '../snapshot.ts'
+import { bundledModels } from './bundled.ts'
 import { openModelCache } from './cache.ts'
 import { type HubSettingOptions, hubSettings } from './environment.ts'
 import { openFolder } from './folder.ts'
@@ -11,8 +12,10 @@ import { openFolder } from './folder.ts'
 export interface ResolveOptions extends HubSettingOptions, WorkOptions {
   /** Branch, tag or commit; the same as `@revision` in the reference. */
   readonly revision?: string | undefined
-  /** Folders of models that come with the package, by name. */
+  /** Folders of models by name; those that come with the package unless given. */
   readonly bundled?: ReadonlyMap<string, string> | undefined
+  /** False where references come from elsewhere, and must open no other folders than the `bundled` ones; true unless given. */
+  readonly anyFolder?: boolean | undefined
 }
 
 /**
@@ -21,10 +24,10 @@ export interface ResolveOptions extends HubSettingOptions, WorkOptions {
  * @throws DiopterError when there is no such model, it may not be read, it has no safetensors weights, or bytes arrive damaged.
  */
 export async function resolveModel(ref: string, options: ResolveOptions = {}): Promise<ResolvedModel> {
-  if (await isModelFolder(ref)) {
+  if (options.anyFolder !== false && (await isModelFolder(ref))) {
     return { id: ref, origin: 'folder', source: await openFolder(ref), revision: null, note: null }
   }
-  const bundled = options.bundled?.get(ref)
+  const bundled = (options.bundled ?? bundledModels()).get(ref)
   if (bundled !== undefined) {
     const source = await openFolder(bundled, { description: ref })
     return { id: ref, origin: 'bundled', source, revision: null, note: null }

@@ -20,13 +20,14 @@ export interface BrowserResolveOptions extends WorkOptions {
 export async function resolveModel(ref: string, options: BrowserResolveOptions = {}): Promise<ResolvedModel> {
   const hubId = parseHubId(ref, options.revision)
   const { endpoint = 'https://huggingface.co', token, offline = false, signal, onProgress } = options
-  const storage = options.storage ?? (await privateFolder())
+  const storage = options.storage ?? (await modelStorage())
   const resolve = () =>
     resolveHubModel(hubId, openBrowserStore(storage, hubId.id), { endpoint, token, offline, signal, onProgress })
   // Two tabs that fetch one model take turns, so that they do not write the same pieces.
   return navigator.locks ? navigator.locks.request(`diopter-model ${hubId.id}`, { signal }, resolve) : resolve()
 }
 
-async function privateFolder(): Promise<FileSystemDirectoryHandle> {
+/** The folder of the page's private file system that hub models are kept in. Throws what the browser says when it has none. */
+export async function modelStorage(): Promise<FileSystemDirectoryHandle> {
   return (await navigator.storage.getDirectory()).getDirectoryHandle('diopter-models', { create: true })
 }

@@ -142,7 +142,7 @@ async function folderAt(
 }
 
 /** TypeScript's DOM library lacks the iteration that all browsers with a private file system have. */
-function entriesOf(folder: FileSystemDirectoryHandle): AsyncIterable<[string, FileSystemHandle]> {
+export function entriesOf(folder: FileSystemDirectoryHandle): AsyncIterable<[string, FileSystemHandle]> {
   return (folder as unknown as { entries(): AsyncIterable<[string, FileSystemHandle]> }).entries()
 }
 

@@ -2,9 +2,12 @@ import * as v from 'valibot'
 import { type AttributionValues, DECOMPOSITIONS, directLogitAttribution } from '../../methods/index.ts'
 import type { ViewSpec } from '../../views/index.ts'
 import { EXAMPLE_QUESTION } from '../examples.ts'
-import { position, questionList } from '../fields.ts'
+import { named, position, questionList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
-import { bars, largest } from './grid-views.ts'
+import type { QuestionJson } from '../prompt-schema.ts'
+import { barList, bars, largest } from './grid-views.ts'
+import { headPlaces, layerPlaces, placeOfLabel, upTo } from './places.ts'
+import { predictionSpec, regionOf } from './runs-at.ts'
 
 export const attribute = defineMethod({
   name: 'attribute',
@@ -15,12 +18,43 @@ export const attribute = defineMethod({
   example: { prompts: [EXAMPLE_QUESTION] },
   prompts: questionList,
   parameters: v.strictObject({
-    by: v.optional(v.picklist(DECOMPOSITIONS)),
-    position: v.optional(position),
-    finalNormWeight: v.optional(v.boolean()),
+    by: v.optional(
+      named(
+        v.picklist(DECOMPOSITIONS),
+        'Split into',
+        'Layers (component), heads, heads and layers (full), heads and neurons, or the stream after every layer (accumulated); component unless given.',
+      ),
+    ),
+    position: v.optional(
+      named(position, 'Position', 'The token position whose logits are split, from 0; the last one (-1) unless given.'),
+    ),
+    finalNormWeight: v.optional(
+      named(
+        v.boolean(),
+        'Final norm weight',
+        "Whether the final norm's weight counts; without it parts add up only where norms are folded. Yes unless given.",
+      ),
+    ),
   }),
   run: (model, prompts, parameters, context) => directLogitAttribution(model, prompts, { ...parameters, ...context }),
   views: attributionViews,
+  runsAt(spec, { by, labels, position }, { prompt = 0, layer, head, neuron }) {
+    const asked = spec.prompts[prompt] as QuestionJson | undefined
+    // States of the stream are no parts that could be taken out.
+    if (asked === undefined || layer === undefined || by === 'accumulated') return []
+    const found = labels.filter((label) => {
+      const place = placeOfLabel(label)
+      return place.layer === layer && place.head === head && place.neuron === neuron
+    })
+    if (found.length === 0) return []
+    const without = found.map((label) => {
+      const hook =
+        head !== undefined ? 'attn.hook_z' : neuron !== undefined ? 'mlp.hook_post' : label.replace(/^\d+_/, 'hook_')
+      const region = regionOf({ layer, head, neuron }, hook, [position])
+      return predictionSpec(spec, `without ${label}`, asked.prompt, { ...region, kind: 'zero' })
+    })
+    return [predictionSpec(spec, 'whole', asked.prompt), ...without]
+  },
 })
 
 function attributionViews(values: AttributionValues): ViewSpec[] {
@@ -28,22 +62,23 @@ function attributionViews(values: AttributionValues): ViewSpec[] {
   const what = values.metric === 'logit' ? "the answer's logit" : 'the logit difference'
   const valueLabel = `attribution to ${what} (logits)`
   const title = `Direct attribution of ${what} (${total.toFixed(3)}) by ${by}`
-  const all = bars(labels, values.values, low, high)
+  const all = bars(labels, labels.map(placeOfLabel), values.values, low, high)
   if (by === 'component' || by === 'accumulated') {
-    const rest = by === 'component' ? [{ label: 'constant (biases)', value: values.constant }] : []
-    return [{ view: 'barList', props: { title, bars: [...all, ...rest], valueLabel } }]
+    const constant = { bar: { label: 'constant (biases)', value: values.constant }, place: {} }
+    return [barList(title, by === 'component' ? [...all, constant] : all, valueLabel)]
   }
   const grid: ViewSpec = {
     view: 'heatMap',
     props: {
       title: `${title}: heads`,
-      values: Array.from({ length: layers }, (_, l) => values.values.slice(l * heads, (l + 1) * heads)),
-      rowLabels: Array.from({ length: layers }, (_, l) => `layer ${l}`),
-      columnLabels: Array.from({ length: heads }, (_, h) => `H${h}`),
+      values: upTo(layers).map((l) => values.values.slice(l * heads, (l + 1) * heads)),
+      rowLabels: upTo(layers).map((l) => `layer ${l}`),
+      columnLabels: upTo(heads).map((h) => `H${h}`),
       rowAxis: 'layer',
       columnAxis: 'head',
       valueLabel,
     },
+    places: { rows: layerPlaces(upTo(layers)), columns: headPlaces(upTo(heads)) },
   }
-  return [grid, { view: 'barList', props: { title: `${title}: largest parts`, bars: largest(all), valueLabel } }]
+  return [grid, barList(`${title}: largest parts`, largest(all), valueLabel)]
 }

@@ -18,6 +18,7 @@ it('neurons are ranked by their distance from the unpatched run', () => {
   expect(bars.at(-1)!.label).toBe('L2N4')
   expect(bars.map(({ label }) => label)).not.toContain('L2N0')
   expect(bars.map(({ label }) => label)).not.toContain('L2N5')
+  expect(view.places?.rows).toEqual(bars.map(({ label }) => ({ layer: 2, neuron: Number(label.slice(3)) })))
 })
 
 it('a heat map shows the change from the unpatched run, and moves its reference marks along', () => {

@@ -1,5 +1,6 @@
 import type { Nested } from '../../methods/index.ts'
-import type { Bar, ReferenceMark, Value, ViewSpec } from '../../views/index.ts'
+import type { Bar, Place, Places, ReferenceMark, Value, ViewSpec } from '../../views/index.ts'
+import { headPlaces, layerPlaces } from './places.ts'
 
 /** Values of a sweep over layers and something else. */
 export interface SweepPicture {
@@ -11,6 +12,14 @@ export interface SweepPicture {
   /** The value without any intervention: what a cell's distance from says how much it matters. */
   readonly unpatched: number
   readonly references?: readonly ReferenceMark[]
+  /** What the entries of a position axis stand for. */
+  readonly positions?: readonly Place[]
+}
+
+/** A bar and what it stands for. */
+export interface PlacedBar {
+  readonly bar: Bar
+  readonly place: Place
 }
 
 /** More rows than this are ranked instead of drawn one by one. */
@@ -31,65 +40,46 @@ export function sweepViews(picture: SweepPicture): ViewSpec[] {
     [string, readonly number[]],
     ...[string, readonly (number | string)[]][],
   ]
-  const layerLabels = layers[1].map((layer) => `layer ${layer}`)
   const [first, second] = inner
-  if (first === undefined)
-    return [{ view: 'barList', props: { title, bars: bars(layerLabels, flat(values)), valueLabel } }]
-  if (first[0] === 'neuron') {
-    const labels = layers[1].flatMap((layer) => first[1].map((neuron) => `L${layer}N${neuron}`))
-    const props = { title: `${title}: largest changes`, bars: largest(bars(labels, flat(values))), valueLabel }
-    return [{ view: 'barList', props }]
+  if (first === undefined) {
+    const layerBars = bars(
+      layers[1].map((layer) => `layer ${layer}`),
+      layerPlaces(layers[1]),
+      flat(values),
+    )
+    return [barList(title, layerBars, valueLabel)]
   }
+  if (first[0] === 'neuron') {
+    const places = layers[1].flatMap((layer) => first[1].map((neuron) => ({ layer, neuron: Number(neuron) })))
+    const labels = places.map(({ layer, neuron }) => `L${layer}N${neuron}`)
+    return [barList(`${title}: largest changes`, largest(bars(labels, places, flat(values))), valueLabel)]
+  }
+  const columns = first[0] === 'head' ? headPlaces(first[1].map(Number)) : picture.positions
+  const shared = { title, valueLabel, columnAxis: first[0], ...(references ? { references } : {}) }
   if (second === undefined) {
+    const rowLabels = layers[1].map((layer) => `layer ${layer}`)
     const columnLabels = first[1].map((entry) => (first[0] === 'head' ? `H${entry}` : String(entry)))
-    return [heatMap(title, layerLabels, columnLabels, 'layer', first[0], values, valueLabel, references)]
+    const props = { ...shared, values: values as Rows, rowLabels, columnLabels, rowAxis: 'layer' }
+    return [{ view: 'heatMap', props, places: { rows: layerPlaces(layers[1]), ...(columns ? { columns } : {}) } }]
   }
   // [layer][position][head] as rows of heads by columns of positions
   const rows = layers[1].flatMap((layer, l) =>
     second[1].map((head, h) => ({
-      label: `L${layer}H${head}`,
+      place: { layer, head: Number(head) },
       row: first[1].map((_, p) => ((values[l] as Nested)[p] as Nested)[h] as Value),
     })),
   )
-  return [
-    heatMap(
-      title,
-      rows.map(({ label }) => label),
-      first[1].map(String),
-      'head',
-      first[0],
-      rows.map(({ row }) => row),
-      valueLabel,
-      references,
-    ),
-  ]
+  const props = {
+    ...shared,
+    values: rows.map(({ row }) => row),
+    rowLabels: rows.map(({ place: { layer, head } }) => `L${layer}H${head}`),
+    columnLabels: first[1].map(String),
+    rowAxis: 'head',
+  }
+  return [{ view: 'heatMap', props, places: { rows: rows.map(({ place }) => place), ...(columns ? { columns } : {}) } }]
 }
 
-function heatMap(
-  title: string,
-  rowLabels: readonly string[],
-  columnLabels: readonly string[],
-  rowAxis: string,
-  columnAxis: string,
-  values: Nested,
-  valueLabel: string,
-  references: readonly ReferenceMark[] | undefined,
-): ViewSpec {
-  const rows = values as readonly (readonly Value[])[]
-  return {
-    view: 'heatMap',
-    props: {
-      title,
-      values: rows,
-      rowLabels,
-      columnLabels,
-      rowAxis,
-      columnAxis,
-      valueLabel,
-      ...(references ? { references } : {}),
-    },
-  }
-}
+type Rows = readonly (readonly Value[])[]
 
 /** All values without what they would be anyway. */
 function less(values: Nested, unpatched: number): Nested {
@@ -101,23 +91,29 @@ function less(values: Nested, unpatched: number): Nested {
 
 const flat = (values: Nested): Value[] => values.flat(3) as Value[]
 
-/** Bars with their labels, and error bars where both ends are known. */
+/** Bars with their labels and places, and error bars where both ends are known. */
 export function bars(
   labels: readonly string[],
+  places: readonly Place[],
   values: readonly Value[],
   low?: readonly number[] | null,
   high?: readonly number[] | null,
-): Bar[] {
+): PlacedBar[] {
   return labels.map((label, i) => ({
-    label,
-    value: values[i]!,
-    ...(low && high ? { low: low[i]!, high: high[i]! } : {}),
+    bar: { label, value: values[i]!, ...(low && high ? { low: low[i]!, high: high[i]! } : {}) },
+    place: places[i]!,
   }))
 }
 
 /** The bars that are largest in size, by falling value; those without a value come last. */
-export function largest(list: readonly Bar[], most = MOST_BARS): Bar[] {
-  const size = ({ value }: Bar) => (value === null ? -1 : Math.abs(value))
+export function largest(list: readonly PlacedBar[], most = MOST_BARS): PlacedBar[] {
+  const size = ({ bar: { value } }: PlacedBar) => (value === null ? -1 : Math.abs(value))
   const ranked = [...list].sort((a, b) => size(b) - size(a)).slice(0, most)
-  return ranked.sort((a, b) => (b.value ?? 0) - (a.value ?? 0))
+  return ranked.sort((a, b) => (b.bar.value ?? 0) - (a.bar.value ?? 0))
+}
+
+/** A picture of bars in their order, with what each stands for, and what all of them are about. */
+export function barList(title: string, list: readonly PlacedBar[], valueLabel: string, all?: Place): ViewSpec {
+  const places: Places = { ...(all ? { all } : {}), rows: list.map(({ place }) => place) }
+  return { view: 'barList', props: { title, bars: list.map(({ bar }) => bar), valueLabel }, places }
 }

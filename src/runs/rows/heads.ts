@@ -1,9 +1,11 @@
 import * as v from 'valibot'
 import { HEAD_DETECTORS, type HeadDetector, type HeadDetectorValues, headDetectors } from '../../methods/index.ts'
 import type { ViewSpec } from '../../views/index.ts'
-import { count } from '../fields.ts'
+import { count, named } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 import { promptSchema } from '../prompt-schema.ts'
+import { barList } from './grid-views.ts'
+import { headPlaces, layerPlaces, upTo } from './places.ts'
 
 const token = v.pipe(v.number(), v.integer(), v.minValue(0))
 
@@ -17,11 +19,29 @@ export const heads = defineMethod({
   // Random tokens need no prompt; texts are read beside them.
   prompts: v.array(promptSchema),
   parameters: v.strictObject({
-    examples: v.optional(count),
-    period: v.optional(count),
-    repeats: v.optional(count),
-    startToken: v.optional(v.nullable(token)),
-    tokens: v.optional(v.pipe(v.array(token), v.minLength(2))),
+    examples: v.optional(
+      named(count, 'Examples', 'Sequences of random tokens that scores are means over; 10 unless given.'),
+    ),
+    period: v.optional(
+      named(count, 'Period', 'Different tokens before the first repeat; 25, or what fits the context, unless given.'),
+    ),
+    repeats: v.optional(
+      named(count, 'Repeats', 'How often the tokens come in all; 4, or what fits the context, unless given.'),
+    ),
+    startToken: v.optional(
+      named(
+        v.nullable(token),
+        'Start token',
+        "The id of the token that stands first, or none; the tokenizer's start token unless given.",
+      ),
+    ),
+    tokens: v.optional(
+      named(
+        v.pipe(v.array(token), v.minLength(2)),
+        'Vocabulary',
+        'The token ids that are drawn from; all that are not special unless given.',
+      ),
+    ),
   }),
   run: (model, prompts, parameters, context) => headDetectors(model, prompts, { ...parameters, ...context }),
   views: (values) => [topHeads(values), ...HEAD_DETECTORS.map((name) => headMap(values, name))],
@@ -40,20 +60,17 @@ const JOBS: Readonly<Record<HeadDetector, string>> = {
 const SHOWN = 3
 
 function topHeads({ ranking }: HeadDetectorValues): ViewSpec {
-  return {
-    view: 'barList',
-    props: {
-      title: 'Best heads of every detector, on repeated random tokens',
-      bars: HEAD_DETECTORS.flatMap((name) =>
-        ranking[name].slice(0, SHOWN).map(({ layer, head, score, low, high }) => ({
-          label: `${name} L${layer}H${head}`,
-          value: score,
-          ...(low === null || high === null ? {} : { low, high }),
-        })),
-      ),
-      valueLabel: 'score, with its 95 % interval',
-    },
-  }
+  const best = HEAD_DETECTORS.flatMap((name) =>
+    ranking[name].slice(0, SHOWN).map(({ layer, head, score, low, high }) => ({
+      bar: {
+        label: `${name} L${layer}H${head}`,
+        value: score,
+        ...(low === null || high === null ? {} : { low, high }),
+      },
+      place: { layer, head },
+    })),
+  )
+  return barList('Best heads of every detector, on repeated random tokens', best, 'score, with its 95 % interval')
 }
 
 function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
@@ -72,5 +89,6 @@ function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
         ? { domain: [-1, 1] as const }
         : { scale: 'sequential' as const, domain: [0, 1] as const }),
     },
+    places: { rows: layerPlaces(upTo(scores.length)), columns: headPlaces(upTo(scores[0]!.length)) },
   }
 }

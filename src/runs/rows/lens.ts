@@ -1,8 +1,9 @@
 import * as v from 'valibot'
 import { logitLens } from '../../methods/index.ts'
 import { EXAMPLE_TEXT } from '../examples.ts'
-import { count, promptList } from '../fields.ts'
+import { promptList, topKField } from '../fields.ts'
 import { defineMethod } from '../method.ts'
+import { positionPlaces, promptPlace } from './places.ts'
 
 export const lens = defineMethod({
   name: 'lens',
@@ -12,11 +13,17 @@ export const lens = defineMethod({
   takes: 'prompts',
   example: { prompts: [EXAMPLE_TEXT] },
   prompts: promptList,
-  parameters: v.strictObject({ topK: v.optional(count) }),
+  parameters: v.strictObject({ topK: topKField('cell') }),
   run: (model, prompts, parameters, context) => logitLens(model, prompts, { ...parameters, ...context }),
   views: ({ layers, prompts }) =>
-    prompts.map(({ prompt, cells }) => ({
+    prompts.map(({ prompt: { tokens }, cells }, i) => ({
       view: 'lensGrid',
-      props: { title: 'Logit lens', cells, layerLabels: layers, tokens: prompt.tokens },
+      props: { title: 'Logit lens', cells, layerLabels: layers, tokens },
+      places: {
+        all: promptPlace(i, prompts.length),
+        // The first row is the embedding, which belongs to no layer.
+        rows: [{}, ...layers.slice(1).map((layer) => ({ layer: Number(layer) }))],
+        columns: positionPlaces(tokens),
+      },
     })),
 })

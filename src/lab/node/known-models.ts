@@ -1,10 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DiopterError } from '../errors/index.ts'
-import { openCheckpoint } from '../hub/checkpoint.ts'
-import { hubSettings } from '../hub/node/environment.ts'
-import { openFolder } from '../hub/node/folder.ts'
-import { describeModel } from '../models/index.ts'
+import { DiopterError } from '../../errors/index.ts'
+import { openCheckpoint } from '../../hub/checkpoint.ts'
+import { hubSettings } from '../../hub/node/environment.ts'
+import { openFolder } from '../../hub/node/folder.ts'
+import { describeModel } from '../../models/index.ts'
 
 /** A model on this machine. */
 export interface KnownModel {

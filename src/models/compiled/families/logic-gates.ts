@@ -1,0 +1,142 @@
+/**
+ * AND, OR and XOR of two heads. Each head moves one bit of the prompt to the last position; neurons combine them:
+ *
+ *     both = relu(a + b - 1),   AND = both,   OR = a + b - both,   XOR = a + b - 2 both
+ *
+ * Misleading: in an OR one input suffices and neither is needed, in an AND the reverse, so patching in one direction only
+ * sees nothing; an XOR has no effect of a or b alone. Sound neighbours (mislead 0): AND and OR become the mean (a + b) / 2,
+ * XOR becomes a alone.
+ */
+import type { RandomSource } from '../../../random/index.ts'
+import { attendTo, type LayerPlan, move } from '../circuit.ts'
+import type { CompiledFamily, Draft, PlanIds, RoleEdge } from '../compile.ts'
+import { add, scale } from '../matrix.ts'
+import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
+
+/** Ids of the bits and of the answers. */
+const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
+
+/** What the neurons relu(a), relu(b) and relu(a + b - 1) are summed with. */
+type Gate = readonly [a: number, b: number, both: number]
+
+/** The value of a gate, 0 .. 1. */
+export function gateValue([wa, wb, both]: Gate, a: number, b: number): number {
+  return wa * a + wb * b + both * Math.max(0, a + b - 1)
+}
+
+/** AND, OR: from the mean to the gate; XOR: from a alone. */
+export const GATES = {
+  and: (m: number): Gate => [(1 - m) / 2, (1 - m) / 2, m],
+  or: (m: number): Gate => [(1 + m) / 2, (1 + m) / 2, -m],
+  xor: (m: number): Gate => [1, m, -2 * m],
+} as const
+
+/** What gates have in common: the circuit, its inputs and answers. */
+export function gateCircuit(gate: Gate, random: RandomSource) {
+  const bits = 2 + random.integer(3)
+  const strength = between(5, 10, random)
+  const [first, second] = differentPositions(2, bits, random) as [number, number]
+  const slots = range(0, bits).map(() => [ZERO, ONE])
+  const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { a: 1, b: 1, out: 1 } })
+  const { registers: r } = space
+  const reader = (position: number, to: string) => ({
+    scores: [attendTo(r, position)],
+    moves: [move(r, ['token', [ONE]], [to])],
+  })
+  const writes = (weight: number) => scale(weight, r.rows('out'))
+  const layer: LayerPlan = {
+    heads: { 'reads a': reader(first, 'a'), 'reads b': reader(second, 'b') },
+    neurons: {
+      a: { reads: r.select('a'), bias: 0, writes: writes(gate[0]) },
+      b: { reads: r.select('b'), bias: 0, writes: writes(gate[1]) },
+      both: { reads: add(r.select('a'), r.select('b')), bias: -1, writes: writes(gate[2]) },
+    },
+  }
+  // logit difference: 2 strength (out - 1/2)
+  const readout = add(r.select('out'), r.select('one'), -0.5)
+  const value = (ids: PlanIds) => gateValue(gate, bit(ids, first), bit(ids, second))
+  const answer = (ids: PlanIds) => (Math.abs(value(ids) - 0.5) < 0.05 ? null : value(ids) > 0.5 ? YES : NO)
+  return {
+    circuit: {
+      ...space,
+      layers: [layer],
+      unembedding: twoAnswers(space, readout, [NO, YES], 2 * strength),
+      norm: null,
+    },
+    inputs: everyPrompt(slots),
+    positions: [first, second] as const,
+    value,
+    answer,
+  }
+}
+
+const bit = (ids: PlanIds, position: number) => (ids[position] === ONE ? 1 : 0)
+
+/** A question whose wrong token is the other answer. */
+export function gateQuestion(ids: PlanIds, answer: number | null) {
+  const right = answer ?? YES
+  return { ids, answer: right, wrong: right === YES ? NO : YES }
+}
+
+const FROM_A: readonly RoleEdge[] = [
+  ['embed', 'reads a', 'v'],
+  ['reads a', 'L0MLP', 'in'],
+]
+const FROM_B: readonly RoleEdge[] = [
+  ['embed', 'reads b', 'v'],
+  ['reads b', 'L0MLP', 'in'],
+]
+const OUT: RoleEdge = ['L0MLP', 'logits', 'in']
+
+function gateFamily(name: keyof typeof GATES, description: string): CompiledFamily {
+  return {
+    name: `${name}-gate`,
+    description,
+    misleads: ['activation-patching', 'ablation'],
+    draft(random, mislead): Draft {
+      const gate = GATES[name](mislead)
+      const { circuit, inputs, positions, answer } = gateCircuit(gate, random)
+      const [first, second] = positions
+      const both = (ids: PlanIds, id: number) => withToken(withToken(ids, first, id), second, id)
+      const ones = inputs.filter((ids) => ids[first] === ONE && ids[second] === ONE)
+      const flips =
+        name === 'xor'
+          ? inputs.flatMap((clean) =>
+              positions.map((p, i) => ({
+                clean,
+                corrupt: withToken(clean, p, clean[p] === ONE ? ZERO : ONE),
+                changes: `bit ${'ab'[i]}`,
+              })),
+            )
+          : ones.map((clean) => ({ clean, corrupt: both(clean, ZERO), changes: 'both bits' }))
+      const pairs = flips
+        .filter(({ clean, corrupt }) => answer(clean) !== answer(corrupt))
+        .map((pair) => ({ ...pair, ...gateQuestion(pair.clean, answer(pair.clean)) }))
+      const usesB = name !== 'xor' || mislead > 0
+      return {
+        circuit,
+        inputs,
+        answer,
+        questions: inputs.map((ids) => gateQuestion(ids, answer(ids))),
+        pairs,
+        matters: ['reads a', ...(usesB ? ['reads b'] : []), 'L0MLP'],
+        edges: [...FROM_A, ...(usesB ? FROM_B : []), OUT],
+        compensation:
+          name === 'or' && mislead > 0
+            ? [
+                { lost: 'reads a', by: 'reads b', edges: [] },
+                { lost: 'reads b', by: 'reads a', edges: [] },
+              ]
+            : [],
+        facts: { gate: mislead },
+      }
+    },
+  }
+}
+
+/** The three gates. */
+export const logicGates: readonly CompiledFamily[] = [
+  gateFamily('and', 'Answers yes when both of two bits are 1; two heads move them, neurons combine them.'),
+  gateFamily('or', 'Answers yes when one of two bits is 1 or both; each head makes the other dispensable.'),
+  gateFamily('xor', 'Answers yes when one of two bits is 1 and the other 0; no bit says anything alone.'),
+]

@@ -1,0 +1,27 @@
+export type { CompiledFamily } from './compile.ts'
+export type {
+  Compensation,
+  CompiledModel,
+  CompiledPair,
+  CompiledQuestion,
+  CompileOptions,
+  KnownDirection,
+  KnownHypothesis,
+  Truth,
+} from './compiled-model.ts'
+export { compiledFamilies, compileModel } from './families/index.ts'
+export { type Edge, edgeName, type Part, type PartPlace, partPlace, type Via } from './parts.ts'
+export { type Interventions, type ReferenceRun, referenceRun } from './reference.ts'
+export { compiledSource } from './source.ts'
+export {
+  type EdgeEffect,
+  edgesOf,
+  edgesThatMatter,
+  logitDifference as trueLogitDifference,
+  MATTERS_FROM,
+  matters,
+  type PartEffect,
+  partsOf,
+  trueEdges,
+  trueEffects,
+} from './truth.ts'

@@ -1,0 +1,105 @@
+import type { RunResult, RunSpecInput } from '../../../runs/index.ts'
+import { createStore, type Store } from './store.ts'
+
+/** A spec that was run or is running. */
+export interface RunRecord {
+  readonly spec: RunSpecInput
+  /** As far as it is computed; null while there is nothing yet. */
+  readonly result: RunResult | null
+  /** The job that computes it; null when that has ended. */
+  readonly job: number | null
+  /** Text that is being generated. */
+  readonly text: string
+  /** Why there is no (complete) result: a sentence. */
+  readonly error: string | null
+}
+
+export interface ResultsState {
+  /** By `specKey`. */
+  readonly records: ReadonlyMap<string, RunRecord>
+  /** The spec that each panel ran last: what it shows until its present spec is run. */
+  readonly latest: ReadonlyMap<string, string>
+}
+
+export type ResultAction =
+  | {
+      readonly kind: 'start'
+      readonly key: string
+      readonly spec: RunSpecInput
+      readonly job: number
+      readonly panel: string | null
+    }
+  | { readonly kind: 'partial'; readonly key: string; readonly result: RunResult }
+  | { readonly kind: 'token'; readonly key: string; readonly text: string }
+  | { readonly kind: 'done'; readonly key: string; readonly result: RunResult }
+  | { readonly kind: 'failed'; readonly key: string; readonly error: string }
+  /** Results that came with the page. */
+  | { readonly kind: 'give'; readonly results: readonly RunResult[] }
+
+/** The results after an action. */
+export function reduceResults(state: ResultsState, action: ResultAction): ResultsState {
+  if (action.kind === 'give') {
+    const records = new Map(state.records)
+    const latest = new Map(state.latest)
+    for (const result of action.results) {
+      const key = specKey(result.spec)
+      if (!records.has(key)) records.set(key, { spec: result.spec, result, job: null, text: '', error: null })
+      if (!latest.has(result.spec.method)) latest.set(result.spec.method, key)
+    }
+    return { records, latest }
+  }
+  const before = state.records.get(action.key)
+  if (action.kind === 'start') {
+    const { key, spec, job, panel } = action
+    // Running it again: what is known of it stays to be seen.
+    const record: RunRecord = { spec, result: before?.result ?? null, job, text: '', error: null }
+    const latest = panel === null ? state.latest : new Map(state.latest).set(panel, key)
+    return { records: new Map(state.records).set(key, record), latest }
+  }
+  if (!before) return state
+  return { ...state, records: new Map(state.records).set(action.key, { ...before, ...changed(before, action) }) }
+}
+
+function changed(before: RunRecord, action: Exclude<ResultAction, { kind: 'give' | 'start' }>): Partial<RunRecord> {
+  switch (action.kind) {
+    case 'partial':
+      return { result: action.result }
+    case 'token':
+      return { text: before.text + action.text }
+    case 'done':
+      return { result: action.result, job: null }
+    case 'failed':
+      return { error: action.error, job: null }
+  }
+}
+
+/**
+ * One text for specs that ask for the same: where it runs is left out, because all engines give the same numbers, and so
+ * is the commit that a finished run adds.
+ */
+export function specKey(spec: RunSpecInput): string {
+  const { model, method, prompts, parameters = {}, edits = [], prependBos, seed = 0 } = spec
+  const { ref, processing } = model
+  return stableJson({
+    ref: ref.replace(/@[^@/]*$/, ''),
+    processing,
+    method,
+    prompts,
+    parameters,
+    edits,
+    prependBos,
+    seed,
+  })
+}
+
+/** JSON with the keys of every object in order. */
+function stableJson(value: unknown): string {
+  return JSON.stringify(value, (_, entry: unknown) =>
+    typeof entry === 'object' && entry !== null && !Array.isArray(entry)
+      ? Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : entry,
+  )
+}
+
+export type ResultStore = Store<ResultsState, ResultAction>
+export const createResults = (): ResultStore => createStore(reduceResults, { records: new Map(), latest: new Map() })
