@@ -1,7 +1,7 @@
 // `npm start`: builds what is missing or older than its sources, and starts the workbench with the flags that are given:
 // npm start -- --port 4300 --no-open
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -37,6 +37,7 @@ function buildIfOld(result, what, name, ...args) {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   if (status === 0) return
+  rmSync(file, { force: true }) // half of a build must not count as one
   console.error(`${what} could not be built.`)
   process.exit(1)
 }

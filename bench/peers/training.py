@@ -47,6 +47,23 @@ class Grokking:
         self.optimiser.step()
         return loss.item()
 
+    def named(self):
+        """Every parameter by Diopter's name and in its layout."""
+        attention = {f"blocks.0.attn.{name}": getattr(self, name).permute(2, 0, 1) for name in ("W_Q", "W_K", "W_V")}
+        return attention | {
+            "embed.W_E": self.W_E,
+            "pos_embed.W_pos": self.W_pos,
+            "blocks.0.attn.W_O": self.W_O.t().reshape(HEADS, D_HEAD, D),
+            "blocks.0.mlp.W_in": self.W_in.t(),
+            "blocks.0.mlp.b_in": self.b_in,
+            "blocks.0.mlp.W_out": self.W_out.t(),
+            "blocks.0.mlp.b_out": self.b_out,
+            "unembed.W_U": self.W_U.t(),
+        }
+
+    def batch(self):
+        return {"tokens": self.tokens, "answers": self.answers}
+
 
 def published(m):
     """As in the published notebook: einsum at all positions, then the last one's logits."""
@@ -163,6 +180,20 @@ class Text:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         return loss.item()
+
+    def named(self):
+        """Every parameter by its name in a Hugging Face checkpoint, which is Diopter's; not for fused projections."""
+        names = {f"self_attn.{letter}_proj": letter for letter in "qkvo"}
+        names |= {f"mlp.{name}_proj": name for name in ("gate", "up", "down")}
+        names |= {"input_layernorm": "norm1", "post_attention_layernorm": "norm2"}
+        return {
+            f"model.layers.{i}.{name}.weight": block[short]
+            for i, block in enumerate(self.blocks)
+            for name, short in names.items()
+        } | {"model.embed_tokens.weight": self.embedding, "model.norm.weight": self.final_norm}
+
+    def batch(self):
+        return {"tokens": self.tokens}
 
 
 def rms_norm(x, weight):

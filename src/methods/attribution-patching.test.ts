@@ -63,7 +63,7 @@ describe('attribution patching', () => {
     const model = await open(toyForms['grouped queries, gated, rotary']!)
     const pairs = [PAIR, { ...PAIR, clean: [1, 4, 3, 5, 3], corrupt: [1, 6, 3, 5, 3] }]
     const both = (await attributionPatching(model, pairs, { what: 'k' })).values
-    expect(both.axes.head).toEqual([0])
+    expect(both.axes.key_value_head).toEqual([0])
     const each = await Promise.all(pairs.map((pair) => attributionPatching(model, [pair], { what: 'k' })))
     const [a, b] = each.map(({ values }) => (values.values as number[][]).flat()) as [number[], number[]]
     ;(both.values as number[][]).flat().forEach((value, i) => {

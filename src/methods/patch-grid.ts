@@ -58,6 +58,8 @@ export interface CellGrid {
   /** Of the axis, or those that every cell patches. */
   readonly positions: readonly number[]
   readonly heads: readonly number[]
+  /** Whether `heads` are those of keys and values, each of which several heads of the model share. */
+  readonly sharedHeads: boolean
   readonly neurons: readonly number[]
   readonly hooks: readonly string[]
   readonly cells: readonly Cell[]
@@ -102,6 +104,7 @@ export function cellGrid(config: ModelConfig, length: number, options: CellOptio
     layers,
     positions,
     heads,
+    sharedHeads: headCount !== config.n_heads,
     neurons,
     hooks,
     cells: hooks.flatMap((hook) => within[by].map((cell) => ({ hook, ...cell }))),

@@ -16,7 +16,10 @@ export function comparablePairs(model: Model, pairs: readonly PreparedPair[], op
   }
 }
 
-/** What the indices of every axis stand for; a position is its token where all prompts have the same one there. */
+/**
+ * What the indices of every axis stand for; a position is its token where all prompts have the same one there. Heads of keys
+ * and values that heads share are the axis `key_value_head`.
+ */
 export function sweepAxes(
   grid: CellGrid,
   targets: readonly TokenizedPrompt[],
@@ -30,5 +33,7 @@ export function sweepAxes(
     head: grid.heads,
     neuron: grid.neurons,
   }
-  return Object.fromEntries(grid.axes.map((axis) => [axis, labels[axis]]))
+  return Object.fromEntries(
+    grid.axes.map((axis) => [axis === 'head' && grid.sharedHeads ? 'key_value_head' : axis, labels[axis]]),
+  )
 }

@@ -80,7 +80,7 @@ export function traceStep(parts: StepParts): TracedStep {
     const raw = parameters.map((_, p) => mean(runs.map(({ gradients }) => gradients[p]!)))
     const gradientNorm = raw
       .map((gradient) => gradient.square().sum())
-      .reduceRight((a, b) => a.add(b))
+      .reduce((a, b) => a.add(b))
       .sqrt()
     const clipped = raw.map((gradient) => clip(gradient, gradientNorm, parts.clip))
     const learningRate = parts.learningRate(step)

@@ -5,7 +5,16 @@ import { openToy, toyForms } from '../../test/support/toy-model.ts'
 import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
 import { renderSvg, renderText, viewTable } from '../views/index.ts'
-import { methodNames, parseResult, parseSpec, type RunSpecInput, resultToJson, runSpec, viewsOf } from './index.ts'
+import {
+  methodNames,
+  parseResult,
+  parseSpec,
+  type RunResult,
+  type RunSpecInput,
+  resultToJson,
+  runSpec,
+  viewsOf,
+} from './index.ts'
 import { PAIR, TOY_SPECS, toySpec } from './toy-specs.fixture.ts'
 
 const EDITS: RunSpecInput['edits'] = [{ hook: 'blocks.0.mlp.hook_post', kind: 'scale', factor: 0.2 }]
@@ -71,6 +80,24 @@ describe('runs on a toy model', () => {
     expect([...scores.data].some(Number.isNaN)).toBe(true)
   })
 
+  it('partial results are results: they have pictures and survive JSON', async () => {
+    const partials: RunResult[] = []
+    const spec = toySpec('patch', [PAIR], { what: 'resid_pre' })
+    const result = await runSpec(spec, { openModel, onPartial: (partial) => partials.push(partial) })
+    expect(partials.length).toBeGreaterThan(8)
+    const missing = partials.map(({ values }) =>
+      (values.values as (number | null)[][]).flat().filter((x) => x === null),
+    )
+    expect(missing[0]!.length).toBeGreaterThan(0)
+    expect(missing.at(-1)).toEqual([])
+    for (const partial of partials) {
+      expect(parseResult(JSON.parse(resultToJson(partial)))).toEqual(partial)
+      expect(partial).toMatchObject({ complete: false, spec: result.spec })
+      for (const { view, props } of viewsOf(partial)) expect(renderSvg(view, props)).toContain('<svg')
+    }
+    expect(result.complete).toBe(true)
+  })
+
   it('a cancelled run keeps what is done and says so', async () => {
     const controller = new AbortController()
     const result = await runSpec(toySpec('lens', [[1, 2], [3, 4], [5]]), {
@@ -109,7 +136,7 @@ describe('specs', () => {
       { ...good, model: { ref: 'x', process: {} } },
       /model.process: .*did you mean processing/,
     ],
-    ['an unknown method', { ...good, method: 'patsch' }, /no method 'patsch'; did you mean patch.*All: lens/],
+    ['an unknown method', { ...good, method: 'patsch' }, /no method 'patsch'; did you mean patch.*All: predict, lens/],
     [
       'an unknown parameter',
       { ...good, parameters: { what: 'z', headz: [1] } },

@@ -120,10 +120,10 @@ function blend(anchors: readonly Rgb[], position: number): Rgb {
   return [mix(0), mix(1), mix(2)]
 }
 
-/** Black or white, whichever contrasts more with the background (WCAG relative luminance). */
+/** Black or white, whichever contrasts more with the background: 4.58 to 1 at least (WCAG relative luminance). */
 export function readableOn(background: Rgb): Rgb {
   const [red, green, blue] = linearLight(background)
-  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? [17, 17, 17] : [255, 255, 255]
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? [0, 0, 0] : [255, 255, 255]
 }
 
 /** sRGB channels as proportions of light. */

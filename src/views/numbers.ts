@@ -113,24 +113,26 @@ export function pooled(rows: Rows, most: number): Rows {
   const count = Math.min(most, rows.count)
   const columns = Math.min(most, rows.columns)
   const data = new Float64Array(count * columns).fill(Number.NaN)
-  const sizes = new Float64Array(count * columns).fill(-1)
   // The entries that a column stands for end where the next one's begin.
   const ends = Int32Array.from({ length: columns }, (_, column) => Math.ceil(((column + 1) * rows.columns) / columns))
   for (let row = 0; row < rows.count; row++) {
     const [list, start] = [rows.list(row), rows.start(row)]
     const base = Math.floor((row * count) / rows.count) * columns
-    let from = 0
+    let from = start
     for (let column = 0; column < columns; column++) {
-      const end = ends[column]!
-      let size = sizes[base + column]!
+      const end = start + ends[column]!
+      let best: number = data[base + column]!
+      let size = Number.isNaN(best) ? -1 : Math.abs(best)
+      // The innermost line of a picture of all heads: millions of entries.
       for (; from < end; from++) {
-        const value = list[start + from]!
-        const own = value < 0 ? -value : value
-        if (own <= size || !isPresent(value)) continue
-        size = own
-        data[base + column] = value
+        const value = list[from] as number
+        const own = Math.abs(value)
+        if (own > size && isPresent(value)) {
+          size = own
+          best = value
+        }
       }
-      sizes[base + column] = size
+      data[base + column] = best
     }
   }
   return flatRows(data, 0, count, columns)

@@ -92,7 +92,7 @@ describe.skipIf(!hasChromium)(`the page's worker (needs ${chromiumPath})`, { tim
     const story = { ...long.spec, method: 'generate', prompts: [EXAMPLE_TEXT], parameters: { tokens: 400 } }
     const cancelled = await askInPage(tab, 'run', { spec: story }, 'token')
     expect(cancelled.answer).toMatchObject({ complete: false, spec: { method: 'generate' } })
-    const heads = await askInPage(tab, 'run', long, 'progress')
+    const heads = await askInPage(tab, 'run', long, 'partial')
     expect(heads.answer).toMatchObject({ complete: false, spec: { method: 'heads' } })
     expect((await askInPage(tab, 'run', short)).answer).toMatchObject({ complete: true })
   })
@@ -161,6 +161,13 @@ describe.skipIf(!hasChromium)(`the page's worker (needs ${chromiumPath})`, { tim
     expect(list).toContainEqual(
       expect.objectContaining({ ref, origin: 'dropped', problem: expect.stringContaining('no config.json') }),
     )
+    const dropped = await tab.evaluate(`(async () => {
+      const data = new DataTransfer()
+      data.items.add(new File(['{}'], 'config.json'))
+      const { name, files } = await droppedFolder(data)
+      return [name, files.map(({ path }) => path)]
+    })()`)
+    expect(dropped).toEqual(['files', ['config.json']])
     const { error } = await askInPage(tab, 'open', { model: { ref: 'dropped:files' }, backend })
     expect(error).toContain('has no file config.json. It has notes.json')
     const other = await askInPage(tab, 'open', { model: { ref: 'dropped:mine' }, backend })

@@ -1,4 +1,4 @@
-import { type Matrix, multiply, scale, transpose } from './matrix.ts'
+import { fill, type Matrix, scale } from './matrix.ts'
 import type { Registers } from './registers.ts'
 
 /**
@@ -95,22 +95,19 @@ export function move(
   return { from: space.select(...from), to: scale(factor, space.rows(...to)) }
 }
 
-/** Neurons that apply a linear map of x: one for the positive and one for the negative part of every coordinate. */
-export function linearNeurons(map: Matrix, name: string): Record<string, NeuronPlan> {
-  const size = map.rows
-  const neurons: Record<string, NeuronPlan> = {}
-  for (let i = 0; i < size; i++) {
-    for (const sign of [1, -1]) {
-      const reads = unit(size, i, sign)
-      neurons[`${name} ${sign > 0 ? '+' : '-'}${i}`] = { reads, bias: 0, writes: multiply(transpose(reads), map) }
+/** Neurons that write (x . reads) times writes, [d, r] and [r, d]: two for every column, for its positive and its negative part. */
+export function linearNeurons(reads: Matrix, writes: Matrix, name: string): Record<string, NeuronPlan> {
+  const pairs = Array.from({ length: reads.columns }, (_, i) => {
+    const column = fill(reads.rows, 1, (row) => reads.data[row * reads.columns + i]!)
+    const row = {
+      rows: 1,
+      columns: writes.columns,
+      data: writes.data.subarray(i * writes.columns, (i + 1) * writes.columns),
     }
-  }
-  return neurons
-}
-
-/** A column [size, 1] with one element that is not 0. */
-function unit(size: number, index: number, value: number): Matrix {
-  const data = new Float64Array(size)
-  data[index] = value
-  return { rows: size, columns: 1, data }
+    return [1, -1].map((sign): [string, NeuronPlan] => [
+      `${name} ${sign > 0 ? '+' : '-'}${i}`,
+      { reads: scale(sign, column), bias: 0, writes: scale(sign, row) },
+    ])
+  })
+  return Object.fromEntries(pairs.flat())
 }

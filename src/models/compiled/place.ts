@@ -181,12 +181,17 @@ function placeNeurons(
   const { width } = space
   const seen = identityOn([embedding, positions], width)
   const order = permutation(count, random)
+  // What the layer of the turn itself writes lies behind it.
+  const basis = plan.turned?.after === l ? plan.turned.by : identity(width)
   const own = Object.entries(layer.neurons ?? {})
   for (const [n, [role]] of own.entries()) parts.set(role, `L${l}N${order[n]!}`)
   const idle = (): NeuronPlan => ({
     reads: multiply(seen, normal(width, 1, random)),
     bias: random.normal(),
-    writes: multiply(scale(idleStrength(plan), normal(1, space.size('junk'), random)), space.rows('junk')),
+    writes: multiply(
+      multiply(scale(idleStrength(plan), normal(1, space.size('junk'), random)), space.rows('junk')),
+      basis,
+    ),
   })
   const list = Array.from({ length: count }, (_, n) => own[n]?.[1] ?? idle())
   const rows = (of: (neuron: NeuronPlan) => Matrix, columns: number) =>

@@ -54,30 +54,39 @@ export function sweepViews(picture: SweepPicture): ViewSpec[] {
     const labels = places.map(({ layer, neuron }) => `L${layer}N${neuron}`)
     return [barList(`${title}: largest changes`, largest(bars(labels, places, flat(values))), valueLabel)]
   }
-  const columns = first[0] === 'head' ? headPlaces(first[1].map(Number)) : picture.positions
-  const shared = { title, valueLabel, columnAxis: first[0], ...(references ? { references } : {}) }
+  const columns = first[0] === 'position' ? picture.positions : placesOf(first)
+  const shared = { title, valueLabel, columnAxis: spokenAxis(first), ...(references ? { references } : {}) }
   if (second === undefined) {
     const rowLabels = layers[1].map((layer) => `layer ${layer}`)
-    const columnLabels = first[1].map((entry) => (first[0] === 'head' ? `H${entry}` : String(entry)))
+    const columnLabels = first[1].map((entry) => (first[0] === 'position' ? String(entry) : `${short(first)}${entry}`))
     const props = { ...shared, values: values as Rows, rowLabels, columnLabels, rowAxis: 'layer' }
     return [{ view: 'heatMap', props, places: { rows: layerPlaces(layers[1]), ...(columns ? { columns } : {}) } }]
   }
   // [layer][position][head] as rows of heads by columns of positions
   const rows = layers[1].flatMap((layer, l) =>
     second[1].map((head, h) => ({
-      place: { layer, head: Number(head) },
+      label: `L${layer}${short(second)}${head}`,
+      place: { layer, ...placesOf(second)[h] },
       row: first[1].map((_, p) => ((values[l] as Nested)[p] as Nested)[h] as Value),
     })),
   )
   const props = {
     ...shared,
     values: rows.map(({ row }) => row),
-    rowLabels: rows.map(({ place: { layer, head } }) => `L${layer}H${head}`),
+    rowLabels: rows.map(({ label }) => label),
     columnLabels: first[1].map(String),
-    rowAxis: 'head',
+    rowAxis: spokenAxis(second),
   }
   return [{ view: 'heatMap', props, places: { rows: rows.map(({ place }) => place), ...(columns ? { columns } : {}) } }]
 }
+
+type Axis = readonly [string, readonly (number | string)[]]
+
+/** Heads of keys and values that are shared are no single heads of the model: they have no place. */
+const placesOf = ([axis, entries]: Axis): Place[] =>
+  axis === 'head' ? headPlaces(entries.map(Number)) : entries.map(() => ({}))
+const short = ([axis]: Axis): string => (axis === 'key_value_head' ? 'KV' : 'H')
+const spokenAxis = ([axis]: Axis): string => axis.replaceAll('_', ' ')
 
 type Rows = readonly (readonly Value[])[]
 

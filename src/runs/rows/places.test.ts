@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { openToy, toyForms } from '../../../test/support/toy-model.ts'
 import type { Model } from '../../lab/index.ts'
-import { isAt, placeAt, type ViewSpec, viewTable } from '../../views/index.ts'
-import { runSpec, viewsOf } from '../index.ts'
+import { isAt, placeAt, renderText, type ViewSpec, viewTable } from '../../views/index.ts'
+import { runSpec, runsAtOf, viewsOf } from '../index.ts'
 import { PAIR, TOY_SPECS, toySpec } from '../toy-specs.fixture.ts'
 import { patchedPlaces, placeOfLabel } from './places.ts'
 
@@ -100,6 +100,22 @@ describe('places of pictures', () => {
     expect(patchedPlaces(pair, 'corrupted_into_clean', [2, 4])).toEqual([{ position: 2 }, { position: 4 }])
     const inserted = { clean: pair.corrupt, corrupt: pair.clean }
     expect(patchedPlaces(inserted, 'clean_into_corrupted', [1, 2, 3])).toEqual([{ position: 1 }, {}, { position: 2 }])
+  })
+
+  it('shared heads of keys and values are no heads of the model', async () => {
+    const shared = Object.values(toyForms).find(({ n_heads, n_key_value_heads }) => n_key_value_heads < n_heads)!
+    const model = await openToy(shared)
+    models.push(model)
+    for (const by of ['head', 'head_position']) {
+      const result = await runSpec(toySpec('patch', [PAIR], { what: 'k', by }), { openModel: async () => model })
+      const [map] = viewsOf(result)
+      expect(result.values.axes).toHaveProperty('key_value_head')
+      expect(placeAt(map!.places, 1, 0)).toEqual(by === 'head' ? { layer: 1 } : { layer: 1, position: 0 })
+      expect(
+        renderText('heatMap', map!.props as never, { width: 80, color: 'none', unicode: true } as never).join(),
+      ).toContain('KV0')
+      expect(runsAtOf(result, { layer: 1, head: 0, position: 0 })).toEqual([])
+    }
   })
 
   it('labels of parts', () => {

@@ -57,14 +57,15 @@ export function patchRuns(
   spec: RunSpec,
   { what, by, pairs }: Patched,
   sweeps: readonly Pick<PatchSweep, 'direction' | 'axes' | 'positions'>[],
-  place: Place,
+  { prompt = 0, ...selected }: Place,
 ): LabelledSpec[] {
-  const prompt = place.prompt ?? 0
+  // A selection may say more than what one cell is.
+  const place: Place = Object.fromEntries(NAMED_BY[by].map((axis) => [axis, selected[axis]]))
   const [asked, pair] = [spec.prompts[prompt] as PairJson | undefined, pairs[prompt]]
   const isCell = NAMED_BY[by].every((axis) => {
     if (place[axis] === undefined) return false
-    const swept = axis === 'position' ? sweeps[0]!.positions : sweeps[0]!.axes[axis]!
-    return swept.includes(place[axis])
+    const swept = axis === 'position' ? sweeps[0]!.positions : sweeps[0]!.axes[axis]
+    return swept?.includes(place[axis]) === true
   })
   if (asked === undefined || pair === undefined || !isCell) return []
   const { clean, corrupt } = asked

@@ -182,9 +182,9 @@ export function mountAttentionTokens(element: HTMLElement, props: LiveProps): Mo
 /** The pattern as an overview: the tokens beside it say what its rows and columns are. */
 function compactGrid(props: AttentionTokensProps): GridPicture {
   const { rows } = readPattern(props)
-  const { title, tokens } = props
+  const { tokens } = props
   return {
-    title: `${title}: queries by keys`,
+    title: 'Queries (rows) by keys',
     rowLabels: tokens,
     columnLabels: tokens,
     rowAxis: '',

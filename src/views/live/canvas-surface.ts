@@ -43,7 +43,7 @@ export function createCanvasSurface(page: Document): CanvasSurface {
   const head = part(`${paper}position:sticky;top:0;z-index:2`)
   const side = part(`${paper}position:sticky;left:0;z-index:2`)
   const body = part('position:relative', canvas, overlay.node)
-  const sheetBox = part('display:grid;width:max-content', corner, head, side, body)
+  const sheetBox = part('display:grid;width:max-content;padding:0 3px 3px 0', corner, head, side, body)
   const box = part(`overflow:auto;max-height:${TALLEST};max-width:max-content;position:relative`, sheetBox)
   box.setAttribute('role', 'grid')
   box.tabIndex = 0
@@ -127,6 +127,9 @@ export function createCanvasSurface(page: Document): CanvasSurface {
       const axis = label(left, 14, visibleText(next.columnAxis), { 'fill-opacity': 0.7 })
       const shifted = element('g', { transform: `translate(${left} 22)` }, bar.markup)
       legend.innerHTML = drawing(left + bar.width, bar.height + 22, fragment([axis, shifted]))
+      // Frames of cells at the edge reach a little beyond it.
+      side.style.width = `${left - 3}px`
+      head.style.height = `${header.height - 3}px`
       canvas.style.left = `${left}px`
       canvas.style.top = `${header.height}px`
       overlay.layOut(layout)

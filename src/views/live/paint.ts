@@ -38,11 +38,12 @@ export function paintSheet(page: Document, picture: GridPicture, pitch: number):
 function imageOf(cells: Rows, scale: ColorScale, colors: Uint32Array, width: number, height: number): ImageData {
   const image = new ImageData(Math.max(1, width), Math.max(1, height))
   const pixels = new Uint32Array(image.data.buffer)
+  const columns = Int32Array.from({ length: width }, (_, x) => Math.floor((x * cells.columns) / width))
   for (let y = 0; y < height; y++) {
     const row = Math.floor((y * cells.count) / height)
     const [list, start] = [cells.list(row), cells.start(row)]
     for (let x = 0; x < width; x++) {
-      const value = list[start + Math.floor((x * cells.columns) / width)]
+      const value = list[start + columns[x]!]
       if (isPresent(value)) pixels[y * width + x] = colors[Math.round(scale.position(value) * COLORS)]!
     }
   }

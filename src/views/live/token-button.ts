@@ -13,7 +13,7 @@ export interface LiveToken {
 
 const TOKEN =
   'display:inline-flex;flex-direction:column;align-items:center;min-width:26px;padding:1px 3px;border:0;margin:0;' +
-  'border-radius:3px;font-family:inherit;font-size:12px;line-height:1.35;color:inherit;background:none;cursor:pointer;white-space:pre'
+  'border-radius:3px;font-family:inherit;font-size:12px;line-height:1.35;color:inherit;background:none;cursor:pointer;white-space:pre;contain:layout'
 const FRAMED = 'inset 0 0 0 2px var(--diopter-selected,CanvasText)'
 const FAINT = 'inset 0 0 0 1px color-mix(in srgb,currentColor 22%,transparent)'
 
@@ -30,6 +30,8 @@ export function liveToken(page: Document, token: string, index: number): LiveTok
   const [name, weight] = [page.createElement('span'), page.createElement('span')]
   name.textContent = visibleLabel(token)
   weight.style.cssText = WEIGHT
+  const number = page.createTextNode('')
+  weight.append(number)
   button.append(name, weight)
   button.style.minWidth = `${Math.max(3, displayWidth(name.textContent)) + 1}ch`
 
@@ -37,18 +39,18 @@ export function liveToken(page: Document, token: string, index: number): LiveTok
   return {
     button,
     show(reading, isFocus, isLocked) {
+      const isShown = isPresent(reading.weight) && reading.weight >= LEAST_SHOWN
+      const color = isShown ? READING_SCALES[reading.side].color(reading.weight) : undefined
       const written = shortWeight(reading.weight)
-      const after = `${reading.weight},${reading.side},${isFocus},${isLocked}`
+      const after = `${color},${written},${isFocus},${isLocked}`
       // Most tokens of a long text keep what they show.
       if (after === before) return
       before = after
-      const isShown = isPresent(reading.weight) && reading.weight >= LEAST_SHOWN
-      const color = isShown ? READING_SCALES[reading.side].color(reading.weight) : undefined
       button.style.background = color ? hex(color) : 'none'
       button.style.color = color ? hex(readableOn(color)) : 'inherit'
       button.style.boxShadow = isFocus ? FRAMED : FAINT
       button.setAttribute('aria-pressed', String(isLocked))
-      weight.textContent = written
+      number.data = written
     },
   }
 }

@@ -30,6 +30,8 @@ export function pickedFolder(list: Iterable<File>): DroppedFolder {
  */
 export async function droppedFolder(data: DataTransfer): Promise<DroppedFolder> {
   const entries = [...data.items].flatMap((item) => item.webkitGetAsEntry() ?? [])
+  // Files that come from no disk (a mail's attachment) are no entries.
+  if (entries.length === 0) return pickedFolder(data.files)
   const folders = entries.filter(isFolder)
   if (folders.length > 1)
     throw new DiopterError(

@@ -30,6 +30,9 @@ export function App({ session }: { readonly session: Session }) {
   )
 }
 
+/** Where the link to the results leads. */
+const focusable = { tabIndex: -1 } as const
+
 /** On a narrow screen one pane is seen at a time. */
 const PANES = { left: 'Setup', centre: 'Results', right: 'Inspector' } as const
 type Pane = keyof typeof PANES
@@ -49,20 +52,22 @@ function Layout() {
       </header>
       <nav className="pane-switch" aria-label="Panes">
         {(Object.keys(PANES) as Pane[]).map((name) => (
-          <button key={name} type="button" aria-pressed={pane === name} onClick={() => setPane(name)}>
+          <button key={name} type="button" data-shows={name} aria-pressed={pane === name} onClick={() => setPane(name)}>
             {PANES[name]}
           </button>
         ))}
       </nav>
-      <aside className="left" aria-label="Setup">
-        <Left />
-      </aside>
-      <main className="centre" id="results" tabIndex={-1}>
-        <Centre />
+      <main className="main">
+        <section className="left" aria-label="Setup">
+          <Left />
+        </section>
+        <section className="centre" id="results" aria-label="Results" {...focusable}>
+          <Centre />
+        </section>
+        <section className="right" aria-label="Inspector">
+          <Inspector />
+        </section>
       </main>
-      <aside className="right" aria-label="Inspector">
-        <Inspector />
-      </aside>
       <footer className="bottom">
         <JobsBar />
       </footer>

@@ -1,13 +1,15 @@
 /**
- * A residual stream that changes its basis: `first` writes a token to the answer; the neurons of layer 1 turn the whole stream
- * by `angle` in random planes (they write x (R - 1)), and all that comes behind reads and writes the turned basis. `second` writes another token, more weakly, behind the turn. The function is the same at every angle: the model with
- * mislead 0 is the twin that does not turn.
+ * A residual stream that changes its basis: `first` writes a token to the answer; the neurons of layer 1 turn answers and tokens
+ * by `angle` into other directions, which hold clutter before (they write x (R - 1)), and all that comes behind reads and writes
+ * the turned basis. `second` writes another token, more weakly, behind the turn. The function is the same at every angle:
+ * the model with mislead 0 is the twin that does not turn.
  *
- * Misleading: the logit lens reads the stream before the turn in the basis behind it; so does direct logit attribution.
+ * Misleading: the logit lens reads the stream before the turn in the basis behind it, and sees cos(angle) of the answer and the
+ * clutter; so does direct logit attribution.
  */
 import { attendTo, linearNeurons, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
-import { add, fill, identity, type Matrix, multiply, orthogonal, transpose } from '../matrix.ts'
+import { add, identity, type Matrix, multiply, normal, orthogonal, scale, stacked, transpose } from '../matrix.ts'
 import {
   answersFrom,
   between,
@@ -21,16 +23,12 @@ import {
   withToken,
 } from './prompt.ts'
 
-/** Turns every plane of a random basis by an angle in radians: orthogonal, [size, size]; of an odd size one direction stays. */
-export function turn(basis: Matrix, angle: number): Matrix {
-  const size = basis.rows
-  const even = size - (size % 2)
-  const planes = fill(size, size, (row, column) => {
-    if (row === column) return row < even ? Math.cos(angle) : 1
-    if (row >= even || column >= even || row >> 1 !== column >> 1) return 0
-    return row < column ? Math.sin(angle) : -Math.sin(angle)
-  })
-  return multiply(transpose(basis), multiply(planes, basis))
+/** Rotation by an angle in the planes of row i of `from` and row i of `to`, all orthonormal [k, d]; x -> x R. */
+function turn(from: Matrix, to: Matrix, angle: number): Matrix {
+  const product = (a: Matrix, b: Matrix) => multiply(transpose(a), b)
+  const within = add(product(from, from), product(to, to))
+  const across = add(product(from, to), product(to, from), -1)
+  return add(add(identity(from.columns), within, Math.cos(angle) - 1), across, Math.sin(angle))
 }
 
 export const rotatedBasis: CompiledFamily = {
@@ -44,9 +42,24 @@ export const rotatedBasis: CompiledFamily = {
     const weight = between(0.3, 0.6, random)
     const [first, second] = differentPositions(2, length, random) as [number, number]
     const slots = range(0, length).map(() => items)
-    const space = promptSpace({ tokens: letters(items.length), context: length + 2, own: { answer: items.length } })
+    const tokens = items.length + 2
+    const moved = items.length + tokens
+    const space = promptSpace({
+      tokens: letters(items.length),
+      context: length + 2,
+      own: { answer: items.length, spare: moved },
+    })
     const { registers: r } = space
-    const turned = turn(orthogonal(r.width, random), (mislead * Math.PI) / 2)
+    const told = stacked([r.rows('answer'), r.rows('token')], moved, r.width)
+    const [from, to] = [told, r.rows('spare')].map((rows) => multiply(orthogonal(moved, random), rows)) as [
+      Matrix,
+      Matrix,
+    ]
+    const turned = turn(from, to, (mislead * Math.PI) / 2)
+    // What the lens takes for an answer where the answer is not yet.
+    const clutter = multiply(scale(1 / Math.sqrt(moved), normal(tokens, moved, random)), r.rows('spare'))
+    const both = stacked([told, r.rows('spare')], 2 * moved, r.width)
+    const neurons = linearNeurons(transpose(both), add(multiply(both, turned), both, -1), 'turns')
     const answer = (ids: PlanIds) => ids[first]!
     const question = (ids: PlanIds) => ({
       ids,
@@ -56,9 +69,10 @@ export const rotatedBasis: CompiledFamily = {
     return {
       circuit: {
         ...space,
+        embedding: add(space.embedding, clutter),
         layers: [
           { heads: { first: { scores: [attendTo(r, first)], moves: [move(r, ['token', items], ['answer'])] } } },
-          { heads: {}, neurons: linearNeurons(add(turned, identity(r.width), -1), 'turns') },
+          { heads: {}, neurons },
           {
             heads: {
               second: { scores: [attendTo(r, second)], moves: [move(r, ['token', items], ['answer'], weight)] },
@@ -77,7 +91,6 @@ export const rotatedBasis: CompiledFamily = {
       }),
       answer,
       matters: ['first', ...(mislead > 0 ? ['L1MLP'] : [])],
-      // What passes from `first` to the logits past the turn is what the lens sees: cos(angle) of it, and what R mixes in.
       edges: [
         ['embed', 'first', 'v'],
         ...(mislead > 0
@@ -85,7 +98,9 @@ export const rotatedBasis: CompiledFamily = {
               ['first', 'L1MLP', 'in'],
               ['L1MLP', 'logits', 'in'],
             ] as const)
-          : ([['first', 'logits', 'in']] as const)),
+          : []),
+        // Past the turn: what a lens sees of it.
+        ...(mislead < 1 ? ([['first', 'logits', 'in']] as const) : []),
       ],
       facts: { angle: (mislead * Math.PI) / 2, second: weight },
     }

@@ -1,5 +1,6 @@
 import { useEffect, useMemo } from 'react'
 import { type LabelledSpec, viewsOf } from '../../../runs/index.ts'
+import type { Selection } from '../../../views/index.ts'
 import { backendOf } from '../state/engines.ts'
 import { specKey } from '../state/results.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
@@ -45,6 +46,7 @@ function OneRun({ run: { label, spec } }: { readonly run: LabelledSpec }) {
   useEffect(() => {
     if (isUnknown) void runSpecAsJob(session, { ...spec, backend }, { title: `Run behind a cell: ${label}` })
   }, [isUnknown, session, spec, backend, label])
+  const select = ({ place }: Selection) => session.workspace.dispatch({ kind: 'select', place })
   const pictures = useMemo(() => (record?.result ? viewsOf(record.result) : []), [record?.result])
   return (
     <section className="one-run" aria-label={label}>
@@ -52,7 +54,7 @@ function OneRun({ run: { label, spec } }: { readonly run: LabelledSpec }) {
       {record?.error && <p className="problem">{record.error}</p>}
       {!record?.result && !record?.error && <p className="muted">Running.</p>}
       {keyed(pictures, ({ props }) => props.title).map(({ key: name, entry }) => (
-        <Picture key={name} spec={entry} selected={selection} />
+        <Picture key={name} spec={entry} selected={selection} onSelect={select} />
       ))}
       {record?.result && <RunDetails result={record.result} />}
     </section>

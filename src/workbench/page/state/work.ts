@@ -83,7 +83,7 @@ export async function runSpecAsJob(
   try {
     const result = await askAsJob(session, 'run', { spec }, title, onEvent, onStart)
     results.dispatch({ kind: 'done', key, result })
-    measure(session, title, result)
+    measure(session, result)
     return result
   } catch (error) {
     if (!(error instanceof JobEnded)) say(session, error instanceof Error ? error.message : String(error), true)
@@ -97,9 +97,10 @@ export async function runSpecAsJob(
   }
 }
 
-function measure({ engines, workspace }: Session, what: string, { cost, values, complete }: RunResult): void {
+function measure({ engines, workspace }: Session, { spec, cost, values, complete }: RunResult): void {
   if (!complete) return
   const { engine } = workspace.get()
+  const what = methodOf(spec.method).title
   const { continuations } = values as { continuations?: readonly { readonly ids?: readonly number[] }[] }
   const generated = continuations?.reduce((sum, { ids }) => sum + (ids?.length ?? 0), 0)
   const tokensPerSecond = generated

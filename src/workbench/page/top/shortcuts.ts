@@ -68,8 +68,17 @@ function act({ workspace, jobs }: Session, key: string, onHelp: () => void): boo
   const name = TARGETS[key]
   const target = name && document.querySelector<HTMLElement>(`[data-shortcut="${name}"]`)
   if (!target) return false
-  target.focus()
-  if (target instanceof HTMLButtonElement) target.click()
+  const use = () => {
+    target.focus()
+    if (target instanceof HTMLButtonElement) target.click()
+  }
+  if (target.checkVisibility()) use()
+  else {
+    // On a narrow screen its pane comes first.
+    const pane = target.closest('.left, .centre, .right')?.classList[0]
+    document.querySelector<HTMLElement>(`[data-shows="${pane}"]`)?.click()
+    requestAnimationFrame(use)
+  }
   return true
 }
 

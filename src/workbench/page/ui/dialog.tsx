@@ -1,5 +1,5 @@
 import { Dialog as Radix } from 'radix-ui'
-import type { ReactNode } from 'react'
+import { type ReactNode, useRef } from 'react'
 import { IconButton } from './button.tsx'
 import { scrollable } from './scrollable.ts'
 import './dialog.css'
@@ -17,11 +17,20 @@ export interface DialogProps {
 
 /** A sheet above the page, until Esc. */
 export function Dialog({ title, about, isOpen, onOpenChange, shape = 'box', children }: DialogProps) {
+  const body = useRef<HTMLElement>(null)
   return (
     <Radix.Root open={isOpen} onOpenChange={onOpenChange}>
       <Radix.Portal>
         <Radix.Overlay className="overlay" />
-        <Radix.Content className={`dialog ${shape}`} {...(about ? {} : { 'aria-describedby': undefined })}>
+        <Radix.Content
+          className={`dialog ${shape}`}
+          {...(about ? {} : { 'aria-describedby': undefined })}
+          // Not the close button: its tooltip would take the first Esc.
+          onOpenAutoFocus={(event) => {
+            event.preventDefault()
+            body.current?.focus()
+          }}
+        >
           <header className="dialog-head">
             <div>
               <Radix.Title className="dialog-title">{title}</Radix.Title>
@@ -31,7 +40,7 @@ export function Dialog({ title, about, isOpen, onOpenChange, shape = 'box', chil
               <IconButton icon="close" name="Close" />
             </Radix.Close>
           </header>
-          <section className="dialog-body" aria-label={title} {...scrollable}>
+          <section ref={body} className="dialog-body" aria-label={title} {...scrollable}>
             {children}
           </section>
         </Radix.Content>
