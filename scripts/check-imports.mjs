@@ -10,7 +10,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 export function importViolations(files, rules) {
   const violations = []
   for (const { path, text } of files) {
-    if (path.endsWith('.test.ts') || !path.includes('/')) continue // entry points and tests may see everything
+    if (/\.(test|fixture)\.ts$/.test(path) || !path.includes('/')) continue // entry points and tests may see everything
     const room = path.split('/')[0]
     const rank = rules.order.indexOf(room)
     if (rank < 0) violations.push(`${path}: room '${room}' is not in scripts/rooms.json`)

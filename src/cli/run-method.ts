@@ -53,7 +53,7 @@ export async function carryOut(
   { signal, onProgress }: Pick<Session, 'signal' | 'onProgress'>,
   onToken?: RunnerOptions['onToken'],
 ): Promise<RunResult> {
-  const { openAndRun } = await import('./open-and-run.ts')
+  const { openAndRun } = await import('../runs/node/open-and-run.ts')
   return openAndRun(spec, { offline, threads, signal, onProgress, onToken })
 }
 

@@ -30,7 +30,7 @@ inside a session those of weights as inputs. The residual stream must be the sum
       throw new UsageError(`${ref} has expected.safetensors but no tokens.json, the token ids it was computed for.`)
     const { revision, backend, offline, threads } = flags
     const { signal, onProgress } = session
-    const { openSpecModel } = await import('../open-and-run.ts')
+    const { openSpecModel } = await import('../../runs/node/open-and-run.ts')
     const model = await openSpecModel({ ref, revision }, backend, { offline, threads, signal, onProgress })
     try {
       const { verifyModel } = await import('../../lab/verify.ts')

@@ -1,6 +1,6 @@
-import { DiopterError } from '../errors/index.ts'
-import type { Model } from '../lab/index.ts'
-import { type LoadOptions, loadModel } from '../lab/node/load-model.ts'
+import { DiopterError } from '../../errors/index.ts'
+import type { Model } from '../../lab/index.ts'
+import { type LoadOptions, loadModel } from '../../lab/node/load-model.ts'
 import {
   type ModelSpec,
   type RunnerOptions,
@@ -8,7 +8,7 @@ import {
   type RunSpec,
   type RunSpecInput,
   runSpec,
-} from '../runs/index.ts'
+} from '../index.ts'
 
 /** How a spec's model is found and opened, and how the work is followed; what changes numbers is in the spec. */
 export interface OpenAndRunOptions
