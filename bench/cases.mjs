@@ -1,5 +1,7 @@
 // What is timed: our side, the peer's case of the same work, and the ratio (peer time : our time) to reach.
-import { logitDifference } from '../dist/index.js'
+import { loadModel, logitDifference } from '../dist/index.js'
+import { gpt2Checkpoint } from './gpt2-checkpoint.mjs'
+import { openTraining } from './trainings.mjs'
 
 const vocabulary = 50257
 const layers = 12
@@ -47,22 +49,45 @@ async function attributionPatching(model, cleanPrompts, corruptPrompts) {
 }
 
 /**
- * @typedef {{ name: string, ours: (model: any) => Promise<unknown>, repeats: number, quick: number,
- *   peers: { case: string, options?: object, target: number, label: string }[] }} BenchCase
+ * What a case opens: `run` does the timed work once.
+ * @typedef {{ run: () => Promise<unknown>, close: () => Promise<void> }} Opened
+ * A peer without a target stands beside the others without a bar.
+ * @typedef {{ name: string, open: () => Promise<Opened>, repeats: number, quick: number, training?: string,
+ *   peers: { case: string, options?: object, target?: number, label: string }[] }} BenchCase
  */
+
+/** Work on a model of the case's own: what other cases compiled takes no memory from this one. */
+const onModel = (work) => async () => {
+  const model = await loadModel(await gpt2Checkpoint())
+  return { run: () => work(model), close: () => model.dispose() }
+}
+
+/** A grokking step beside the step as it is written in PyTorch, and beside one that somebody pruned by hand. */
+const grokkingCase = (name, training, target) => ({
+  name,
+  training,
+  open: () => openTraining(training),
+  repeats: 21,
+  quick: 7,
+  peers: [
+    { case: 'grokking_step_published', target, label: 'PyTorch, as published (einsum)' },
+    { case: 'grokking_step_linear', target, label: 'PyTorch, linear layers' },
+    { case: 'grokking_step_pruned', label: 'PyTorch, pruned by hand' },
+  ],
+})
 
 /** @type {BenchCase[]} */
 export const cases = [
   {
     name: 'forward + full cache, 8x128',
-    ours: (model) => model.run(batch, { positions: 'all', capture: cached(model) }),
+    open: onModel((model) => model.run(batch, { positions: 'all', capture: cached(model) })),
     repeats: 7,
     quick: 2,
     peers: [{ case: 'forward_full_cache_8x128', target: 0.9, label: 'PyTorch, all hooks kept' }],
   },
   {
     name: 'logits at the last position, 8x128',
-    ours: (model) => model.run(batch, { positions: 'last' }),
+    open: onModel((model) => model.run(batch, { positions: 'last' })),
     repeats: 9,
     quick: 3,
     peers: [
@@ -77,14 +102,14 @@ export const cases = [
   },
   {
     name: 'full cache, 1x16, resident',
-    ours: (model) => model.run([clean], { positions: 'all', capture: cached(model) }),
+    open: onModel((model) => model.run([clean], { positions: 'all', capture: cached(model) })),
     repeats: 25,
     quick: 8,
     peers: [{ case: 'full_cache_1x16', target: 2.5, label: 'PyTorch, all hooks kept' }],
   },
   {
     name: 'resid_pre sweep, 192 cells of 16 tokens',
-    ours: (model) => model.variants(corrupt, residCells, metric),
+    open: onModel((model) => model.variants(corrupt, residCells, metric)),
     repeats: 7,
     quick: 2,
     peers: [
@@ -99,7 +124,7 @@ export const cases = [
   },
   {
     name: 'head sweep, 144 cells of 16 tokens',
-    ours: (model) => model.variants(corrupt, headCells, metric),
+    open: onModel((model) => model.variants(corrupt, headCells, metric)),
     repeats: 7,
     quick: 2,
     peers: [
@@ -114,28 +139,39 @@ export const cases = [
   },
   {
     name: 'attribution patching, 1x16',
-    ours: (model) => attributionPatching(model, [clean], [corrupt]),
+    open: onModel((model) => attributionPatching(model, [clean], [corrupt])),
     repeats: 15,
     quick: 5,
     peers: [{ case: 'attribution_patching_1x16', target: 1.5, label: 'PyTorch, best form' }],
   },
   {
     name: 'attribution patching, 8x32',
-    ours: (model) =>
+    open: onModel((model) =>
       attributionPatching(
         model,
         pairs.map((pair) => pair.clean),
         pairs.map((pair) => pair.corrupt),
       ),
+    ),
     repeats: 9,
     quick: 3,
     peers: [{ case: 'attribution_patching_8x32', target: 1.5, label: 'PyTorch, best form' }],
   },
   {
     name: 'greedy decode, 64 tokens with cache',
-    ours: (model) => model.generate([clean], { tokens: 64, greedy: true, stopAtSpecial: false }),
+    open: onModel((model) => model.generate([clean], { tokens: 64, greedy: true, stopAtSpecial: false })),
     repeats: 7,
     quick: 2,
     peers: [{ case: 'greedy_decode_64', target: 1.0, label: 'PyTorch, best form' }],
+  },
+  grokkingCase('training: grokking step, all positions', 'grokking at all positions', 1.3),
+  grokkingCase('training: grokking step', 'grokking', 2.5),
+  {
+    name: 'training: text step, 32x128',
+    training: 'text',
+    open: () => openTraining('text'),
+    repeats: 7,
+    quick: 3,
+    peers: [{ case: 'text_step', target: 1.0, label: 'PyTorch, best form' }],
   },
 ]

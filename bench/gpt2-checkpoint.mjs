@@ -1,5 +1,6 @@
 // Writes a GPT-2-small-shaped checkpoint with seeded random weights (normal, 0.02), as Hugging Face lays it out.
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeSafetensorsFile } from '../dist/index.js'
 
@@ -25,7 +26,8 @@ function normal(seed, size, mean = 0) {
 }
 
 /** The checkpoint's folder; written unless it is there. */
-export async function gpt2Checkpoint(folder) {
+export async function gpt2Checkpoint() {
+  const folder = join(tmpdir(), 'diopter-bench-gpt2-small')
   if (existsSync(join(folder, 'config.json'))) return folder
   mkdirSync(folder, { recursive: true })
   const tensors = []

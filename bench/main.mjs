@@ -1,8 +1,7 @@
 // `npm run bench [-- --quick] [--only TEXT]`: Diopter beside PyTorch, interleaved in one run; a table and bench/results.json.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
@@ -21,13 +20,13 @@ if (process.platform === 'linux' && process.env.GLIBC_TUNABLES !== malloc) {
 }
 
 const { createNodeBackend, loadModel } = await import('../dist/index.js')
+const { compareFirstStep } = await import('./agreement.mjs')
 const { cases } = await import('./cases.mjs')
 const { gpt2Checkpoint } = await import('./gpt2-checkpoint.mjs')
 const { startPeer } = await import('./peers/client.mjs')
 
 const quick = process.argv.includes('--quick')
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined
-const folder = await gpt2Checkpoint(join(tmpdir(), 'diopter-bench-gpt2-small'))
 const peer = await startPeer()
 const report = {
   date: new Date().toISOString(),
@@ -43,6 +42,7 @@ if ('skipped' in peer) console.log(`Peers skipped: ${peer.skipped}\n`)
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
 const summary = (seconds) => ({ minimum: Math.min(...seconds), median: median(seconds) })
 const milliseconds = (seconds) => `${(seconds * 1000).toFixed(seconds < 1 ? 1 : 0)} ms`
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`
 
 async function timed(work) {
   const started = performance.now()
@@ -51,42 +51,12 @@ async function timed(work) {
 }
 
 console.log(
-  `GPT-2-small shape, random weights, ${report.threads} threads, ${report.cpu}, Node ${report.node}${quick ? ', quick' : ''}`,
+  `GPT-2-small shape, random weights (training: see each case), ${report.threads} threads, ${report.cpu}, Node ${report.node}${quick ? ', quick' : ''}`,
 )
 console.log('times are minimum / median; ratio = peer time : our time, of minima / of medians\n')
-for (const { name, ours, repeats, quick: few, peers } of cases) {
-  if (only && !name.includes(only)) continue
-  // A model of its own for each case: what other cases compiled takes no memory from this one.
-  const model = await loadModel(folder)
-  const count = quick ? few : repeats
-  // Four runs: a graph is promoted to resident weights after three.
-  for (let i = 0; i < 4; i++) await ours(model)
-  const seconds = []
-  const peerSeconds = peers.map(() => [])
-  const peerForms = peers.map(() => '')
-  for (let i = 0; i < count; i++) {
-    seconds.push(await timed(() => ours(model)))
-    if ('skipped' in peer) continue
-    for (const [k, { case: peerCase, options }] of peers.entries()) {
-      const timing = await peer.time(peerCase, options)
-      peerSeconds[k].push(timing.seconds)
-      peerForms[k] = `${timing.form} on ${timing.setting}`
-    }
-  }
-  await model.dispose()
-  const own = summary(seconds)
-  console.log(`${name}: ${milliseconds(own.minimum)} / ${milliseconds(own.median)}`)
-  const compared = peers.map(({ label, target }, k) => {
-    if (peerSeconds[k].length === 0) return { label, target, skipped: true }
-    const theirs = summary(peerSeconds[k])
-    const ratio = { minimum: theirs.minimum / own.minimum, median: theirs.median / own.median }
-    const reached = ratio.minimum >= target
-    console.log(
-      `  ${reached ? 'reached' : 'SHORT  '} ${ratio.minimum.toFixed(2)} / ${ratio.median.toFixed(2)} (bar ${target})  ${label}: ${milliseconds(theirs.minimum)} / ${milliseconds(theirs.median)} [${peerForms[k]}]`,
-    )
-    return { label, target, form: peerForms[k], seconds: peerSeconds[k], ...theirs, ratio, reached }
-  })
-  report.cases.push({ name, seconds, ...own, peers: compared })
+for (const benchCase of cases) {
+  if (only && !benchCase.name.includes(only)) continue
+  report.cases.push(await timeCase(benchCase))
 }
 
 if (!only || 'session memory'.includes(only)) {
@@ -95,10 +65,73 @@ if (!only || 'session memory'.includes(only)) {
     ['load', 1.3],
     ['resident', 2.4],
   ])
-    console.log(memory(mode, bar))
+    console.log(await loadMemory(mode, bar))
 }
 if (!('skipped' in peer)) peer.close()
 writeFileSync(here('./results.json'), `${JSON.stringify(report, null, 1)}\n`)
+
+/** Times one case beside its peers, prints it, and returns its part of the report. */
+async function timeCase(benchCase) {
+  const { name, open, repeats, quick: few, peers, training } = benchCase
+  const opened = await open()
+  // Four runs: a graph is promoted to resident weights after three.
+  for (let i = 0; i < 4; i++) await opened.run()
+  const seconds = []
+  const peerSeconds = peers.map(() => [])
+  const peerForms = peers.map(() => undefined)
+  for (let i = 0; i < (quick ? few : repeats); i++) {
+    seconds.push(await timed(opened.run))
+    if ('skipped' in peer) continue
+    for (const [k, { case: peerCase, options }] of peers.entries()) {
+      const { seconds: time, form, setting } = await peer.time(peerCase, options)
+      peerSeconds[k].push(time)
+      peerForms[k] = { form, setting }
+    }
+  }
+  await opened.close()
+  const own = summary(seconds)
+  console.log(`${name}: ${milliseconds(own.minimum)} / ${milliseconds(own.median)}`)
+  const compared = peers.map(({ label, target }, k) =>
+    peerForms[k] ? compare(label, target, own, peerSeconds[k], peerForms[k]) : { label, target, skipped: true },
+  )
+  if (training === undefined) return { name, seconds, ...own, peers: compared }
+  const memory = trainingMemory(training, peers, peerForms)
+  if ('skipped' in peer) return { name, seconds, ...own, peers: compared, memory }
+  const difference = await compareFirstStep(peer, benchCase)
+  console.log(`  first steps agree to ${difference.parameters.toExponential(0)} in every parameter`)
+  return { name, seconds, ...own, peers: compared, memory, difference }
+}
+
+function compare(label, target, own, peerSeconds, { form, setting }) {
+  const theirs = summary(peerSeconds)
+  const ratio = { minimum: theirs.minimum / own.minimum, median: theirs.median / own.median }
+  const reached = target === undefined ? undefined : ratio.minimum >= target
+  const verdict = reached === undefined ? '       ' : reached ? 'reached' : 'SHORT  '
+  const bar = target === undefined ? 'no bar' : `bar ${target}`
+  console.log(
+    `  ${verdict} ${ratio.minimum.toFixed(2)} / ${ratio.median.toFixed(2)} (${bar})  ${label}: ${milliseconds(theirs.minimum)} / ${milliseconds(theirs.median)} [${form} on ${setting}]`,
+  )
+  return { label, target, form: `${form} on ${setting}`, seconds: peerSeconds, ...theirs, ratio, reached }
+}
+
+/** Peak memory of three steps in fresh processes, over what each held before: ours, and the form of each peer that was timed. */
+function trainingMemory(training, peers, peerForms) {
+  const ours = memoryOf('training', training).bytes
+  const theirs = peers.flatMap(({ case: peerCase }, k) => {
+    if (!peerForms[k]) return []
+    const { form, setting } = peerForms[k]
+    const { baselineRssMb, peakRssMb } = peer.once(['--train', peerCase, form], setting)
+    return [{ form: `${form} on ${setting}`, bytes: (peakRssMb - baselineRssMb) * 2 ** 20 }]
+  })
+  const list = theirs.map(({ form, bytes }) => `${megabytes(bytes)} [${form}]`).join(', ')
+  console.log(`  peak memory: ${megabytes(ours)}; PyTorch: ${list || 'skipped'}`)
+  return { bytes: ours, peers: theirs }
+}
+
+/** What memory.mjs measures in a fresh process. */
+function memoryOf(mode, what, env = process.env) {
+  return JSON.parse(execFileSync(process.execPath, [here('./memory.mjs'), mode, what], { encoding: 'utf8', env }))
+}
 
 /** Time to create the session of a 12-layer forward with weights as inputs. */
 async function sessionCreation() {
@@ -111,7 +144,7 @@ async function sessionCreation() {
     seconds.push((performance.now() - started) / 1000)
     return session
   }
-  const model = await loadModel(folder, { backend })
+  const model = await loadModel(await gpt2Checkpoint(), { backend })
   // Another length is another graph.
   for (let i = 0; i < (quick ? 3 : 7); i++)
     await model.run([Array.from({ length: 16 + i }, (_, k) => k)], { positions: 'last', residency: 'inputs' })
@@ -124,14 +157,12 @@ async function sessionCreation() {
 }
 
 /** Peak memory of a fresh process over its weights. */
-function memory(mode, bar) {
-  const { bytes, weightBytes, loadSeconds } = JSON.parse(
-    execFileSync(process.execPath, [here('./memory.mjs'), folder, mode], {
-      encoding: 'utf8',
-      env: { ...process.env, GLIBC_TUNABLES: '' },
-    }),
-  )
+async function loadMemory(mode, bar) {
+  const { bytes, weightBytes, loadSeconds } = memoryOf(mode, await gpt2Checkpoint(), {
+    ...process.env,
+    GLIBC_TUNABLES: '',
+  })
   const ratio = bytes / weightBytes
   report.cases.push({ name: `memory, ${mode}`, bytes, weightBytes, loadSeconds, ratio, bar, reached: ratio <= bar })
-  return `peak memory, ${mode}: ${(bytes / 1e6).toFixed(0)} MB = ${ratio.toFixed(2)} x the float32 weights (bar ${bar}) ${ratio <= bar ? 'reached' : 'SHORT'}; load took ${loadSeconds.toFixed(2)} s`
+  return `peak memory, ${mode}: ${megabytes(bytes)} = ${ratio.toFixed(2)} x the float32 weights (bar ${bar}) ${ratio <= bar ? 'reached' : 'SHORT'}; load took ${loadSeconds.toFixed(2)} s`
 }

@@ -1,18 +1,33 @@
-// Run by main.mjs in a process of its own: peak memory of a load, and of a load with one resident session.
+// Run by main.mjs in a process of its own: peak memory of a load, of a load with one resident session, or of three
+// steps of a training: `memory.mjs load|resident FOLDER`, `memory.mjs training NAME`. Prints JSON.
 import { readFileSync } from 'node:fs'
 import { loadModel } from '../dist/index.js'
+import { openTraining } from './trainings.mjs'
 
-const [folder, mode] = process.argv.slice(2)
+const [mode, what] = process.argv.slice(2)
 /** The most memory this process ever held, in bytes. */
 const peak = () => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024
 
-const before = peak()
-const started = performance.now()
-const model = await loadModel(folder)
-const loadSeconds = (performance.now() - started) / 1000
-if (mode === 'resident') {
-  const tokens = Array.from({ length: 16 }, (_, i) => i + 1)
-  for (let i = 0; i < 3; i++) await model.run([tokens], { positions: 'last', residency: 'resident' })
+async function measureLoad(before) {
+  const started = performance.now()
+  const model = await loadModel(what)
+  const loadSeconds = (performance.now() - started) / 1000
+  if (mode === 'resident') {
+    const tokens = Array.from({ length: 16 }, (_, i) => i + 1)
+    for (let i = 0; i < 3; i++) await model.run([tokens], { positions: 'last', residency: 'resident' })
+  }
+  const measured = { bytes: peak() - before, weightBytes: model.memory.weightBytes, loadSeconds }
+  await model.dispose()
+  return measured
 }
-process.stdout.write(JSON.stringify({ bytes: peak() - before, weightBytes: model.memory.weightBytes, loadSeconds }))
-await model.dispose()
+
+async function measureTraining(before) {
+  const training = await openTraining(what)
+  for (let i = 0; i < 3; i++) await training.run()
+  const measured = { bytes: peak() - before }
+  await training.close()
+  return measured
+}
+
+const measured = await (mode === 'training' ? measureTraining : measureLoad)(peak())
+process.stdout.write(JSON.stringify(measured))

@@ -1,5 +1,5 @@
 // The bench's side of torch_peer.py: one Python process per BLAS setting, spoken to in JSON lines.
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
@@ -21,7 +21,8 @@ const calibrationCells = 12
  *   baselineRssMb?: number, weightsMb?: number, settings?: Record<string, number>,
  *   forms?: Record<string, Record<string, number>> }} Timing */
 /** @typedef {{ setting: string, ask: (request: object) => Promise<any>, close: () => void }} Process */
-/** @typedef {{ hello: Hello[], time: (caseName: string, options?: TimeOptions) => Promise<Timing>, close: () => void }} Peer */
+/** @typedef {{ hello: Hello[], time: (caseName: string, options?: TimeOptions) => Promise<Timing>,
+ *   once: (args: string[], setting?: string) => any, close: () => void }} Peer */
 
 /** @param {string} blas @param {number} threads @returns {NodeJS.ProcessEnv} */
 function environment(blas, threads) {
@@ -88,6 +89,7 @@ function startProcess(setting, threads) {
  *
  * `time` runs one repetition of a case and resolves to its seconds. The first call for a case also times its forms and
  * settings; the fastest of both are kept for that case, and that call's `forms` and `settings` have their seconds.
+ * `once` runs the script with these arguments in a process of its own, and returns the JSON that it prints.
  *
  * @param {{ threads?: number }} [options] threads: as many as the other side of the bench uses
  * @returns {Promise<Peer | { skipped: string }>}
@@ -142,6 +144,10 @@ export async function startPeer({ threads = availableParallelism() } = {}) {
   return {
     hello,
     close,
+    once: (args, setting = 'openblas-openmp') =>
+      JSON.parse(
+        execFileSync(python, ['-B', script, ...args], { encoding: 'utf8', env: environment(setting, threads) }),
+      ),
     async time(caseName, options = {}) {
       const key = JSON.stringify([caseName, options.form, options.metric])
       let calibration = {}

@@ -50,7 +50,7 @@ def compare_trainings(check):
         check(f"grokking {form.__name__}: loss", differentiated(other), loss, 1e-6)
         for name, tensor in vars(plain).items():
             if isinstance(tensor, torch.nn.Parameter):
-                check(f"grokking {form.__name__}: gradient of {name}", vars(other)[name].grad, tensor.grad, 1e-6)
+                check(f"grokking {form.__name__}: gradient of {name}", vars(other)[name].grad, tensor.grad, 1e-7)
 
     plain, fused = training.Text(), training.Text(fused_projections=True)
     joined = {"qkv": "qkv", "gate_up": ("gate", "up")}

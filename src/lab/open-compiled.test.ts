@@ -36,9 +36,9 @@ describe.each(names)('compiled %s', (name) => {
   it.each([
     [1, 1],
     [2, 0],
-  ])('seed %i, mislead %i: answers every input (or 500) as it was built to', async (seed, mislead) => {
+  ])('seed %i, mislead %i: answers every input (or 700) as it was built to', async (seed, mislead) => {
     const compiled = compileModel(name, { seed, mislead })
-    const inputs = compiled.inputs(500)
+    const inputs = compiled.inputs(700)
     const logits = await opened(compiled, async (model) => (await model.run(inputs, { positions: 'last' })).logits!)
     const size = compiled.tokens.length
     inputs.forEach((ids, i) => {

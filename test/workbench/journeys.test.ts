@@ -94,7 +94,7 @@ describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumP
 
   it('cancelling keeps what is done', async () => {
     await open({
-      hash: `#tab=cause&panels=${encodeURIComponent(JSON.stringify({ patch: { parameters: { what: 'mlp_post', by: 'neuron', layers: [0, 1, 2, 3] } } }))}`,
+      hash: `#tab=cause&panels=${encodeURIComponent(JSON.stringify({ patch: { parameters: { what: 'neurons' } } }))}`,
     })
     await whenOpen(tab)
     const panel = panelOf(tab, 'patch')
@@ -122,7 +122,9 @@ describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumP
     await tab.goBack()
     await tab.goBack()
     await expect.poll(() => tab.getByRole('tab', { name: 'Read' }).getAttribute('aria-selected')).toBe('true')
-    expect(await tab.getByRole('textbox', { name: 'Clean prompt' }).inputValue()).toBe('The dogs who came from the city')
+    expect(await tab.getByRole('textbox', { name: 'Clean prompt' }).inputValue()).toBe(
+      'The dogs who came from the city',
+    )
     await tab.context().close()
     await open({ hash: new URL(link).hash })
     await whenOpen(tab)

@@ -1,6 +1,6 @@
 import type { CompiledModel, CompiledPair } from './compiled-model.ts'
 import { add, type Matrix, scale, zeros } from './matrix.ts'
-import { type Edge, edgeName, type Part } from './parts.ts'
+import { type Edge, edgeName, type Part, parsePart } from './parts.ts'
 import type { Circuit } from './place.ts'
 import { type Interventions, type ReferenceRun, referenceRun } from './reference.ts'
 
@@ -62,17 +62,21 @@ export function trueEffects(
   const pairs = model.pairs.map((pair) => runPair(circuit, pair, []))
   const plain = questions.map(({ ids }) => referenceRun(circuit, ids))
   return partsOf(circuit, neurons).map((part) => {
-    const held = (run: ReferenceRun): Interventions => ({ set: new Map([[part, run.held.get(part)!]]) })
+    const patch = (base: ReferenceRun, from: ReferenceRun): Interventions => ({
+      set: new Map([...unmoved(base, part), [part, from.held.get(part)!]]),
+    })
     const change = (value: Matrix) =>
       questions.map((question, i) => {
-        const after = referenceRun(circuit, question.ids, { set: new Map([[part, value]]) })
-        return logitDifference(after, question) - logitDifference(plain[i]!, question)
+        const set = new Map([...unmoved(plain[i]!, part), [part, value]])
+        return (
+          logitDifference(referenceRun(circuit, question.ids, { set }), question) - logitDifference(plain[i]!, question)
+        )
       })
     const mean = meanOf(plain.map((run) => run.held.get(part)!))
     return {
       part,
-      noising: pairs.map((pair) => pair.destroyed(held(pair.corrupt))),
-      denoising: pairs.map((pair) => pair.restored(held(pair.clean))),
+      noising: pairs.map((pair) => pair.destroyed(patch(pair.clean, pair.corrupt))),
+      denoising: pairs.map((pair) => pair.restored(patch(pair.corrupt, pair.clean))),
       zero: change(zeros(mean.rows, mean.columns)),
       mean: change(mean),
     }
@@ -85,14 +89,35 @@ export function trueEdges(
   { without = [] }: { readonly without?: readonly Part[] } = {},
 ): EdgeEffect[] {
   const runs = pairs.map((pair) => runPair(circuit, pair, without))
-  return edgesOf(circuit).map((edge) => {
-    const along = ({ held }: ReferenceRun): Interventions => ({ edges: [{ edge, value: held.get(edge.from)! }] })
+  const gone = new Set<string>(without)
+  const edges = edgesOf(circuit).filter(({ from, to }) => !gone.has(from) && !gone.has(to))
+  return edges.map((edge) => {
+    const along = (base: ReferenceRun, { held }: ReferenceRun): Interventions => ({
+      set: unmoved(base, edge.to),
+      edges: [{ edge, value: held.get(edge.from)! }],
+    })
     return {
       edge,
-      noising: runs.map((pair) => pair.destroyed(along(pair.corrupt))),
-      denoising: runs.map((pair) => pair.restored(along(pair.clean))),
+      noising: runs.map((pair) => pair.destroyed(along(pair.clean, pair.corrupt))),
+      denoising: runs.map((pair) => pair.restored(along(pair.corrupt, pair.clean))),
     }
   })
+}
+
+/** What heads and MLP layers hold that nothing done to a part can reach: they need not be computed again. */
+function unmoved({ held }: ReferenceRun, changed: Edge['to']): Map<Part, Matrix> {
+  const depth = (part: string) => {
+    const { layer, kind } = parsePart(part)
+    return 2 * layer + (kind === 'head' ? 0 : 1)
+  }
+  const from = changed === 'logits' ? Number.POSITIVE_INFINITY : depth(changed)
+  const kept = new Map<Part, Matrix>()
+  for (const [part, value] of held) {
+    if (part === 'embed' || part === changed || parsePart(part).kind === 'neuron') continue
+    // Parts of one depth do not see each other.
+    if (depth(part) < from || (depth(part) === from && parsePart(part).kind === 'head')) kept.set(part, value)
+  }
+  return kept
 }
 
 /** The edges through which some pair's answer passes, as enumerated. */

@@ -92,9 +92,22 @@ export function createCanvasSurface(page: Document): CanvasSurface {
     value: picture ? valueAt(picture.values, mark.row, mark.column) : null,
     label: picture ? picture.hover(mark.row, mark.column).join('\n') : '',
   })
+  const markAt = (event: Event): Mark | undefined => {
+    if (!picture || !layout || !body.contains(event.target as Node)) return undefined
+    const { clientX, clientY } = event as PointerEvent
+    const origin = body.getBoundingClientRect()
+    const row = Math.floor((clientY - origin.top) / layout.cellHeight)
+    const column = Math.floor((clientX - origin.left) / layout.cellWidth)
+    const inside = row >= 0 && row < picture.values.count && column >= 0 && column < picture.values.columns
+    return inside ? { row, column } : undefined
+  }
   const isFocused = () => page.activeElement === box
 
   box.addEventListener('scroll', paint)
+  // Pressing brings the focus before the click says where to.
+  box.addEventListener('pointerdown', (event) => {
+    cursor = markAt(event) ?? cursor
+  })
   box.addEventListener('focus', () => overlay.focus(cursor, describe(cursor).label, true))
   box.addEventListener('blur', () => overlay.focus(cursor, describe(cursor).label, false))
 
@@ -137,15 +150,7 @@ export function createCanvasSurface(page: Document): CanvasSurface {
       sheet = paintSheet(page, next, Math.round(cellWidth * pixelRatio()))
       paint()
     },
-    markAt(event) {
-      if (!picture || !layout || !body.contains(event.target as Node)) return undefined
-      const { clientX, clientY } = event as PointerEvent
-      const origin = body.getBoundingClientRect()
-      const row = Math.floor((clientY - origin.top) / layout.cellHeight)
-      const column = Math.floor((clientX - origin.left) / layout.cellWidth)
-      const inside = row >= 0 && row < picture.values.count && column >= 0 && column < picture.values.columns
-      return inside ? { row, column } : undefined
-    },
+    markAt,
     focused: () => (isFocused() && picture && picture.values.count > 0 ? cursor : undefined),
     target: (from, key) => picture && gridTarget(from, key, picture.values),
     describe,

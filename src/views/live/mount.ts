@@ -125,13 +125,15 @@ export function mountLive<Props extends object>(
     if (!sameMark(mark, hovered)) hover(mark)
   })
   listen('pointerleave', () => hover(undefined))
-  listen('focusin', () => hover(surface?.focused()))
+  // What the pointer is on stays what is said, also when pressing it brings the focus.
+  listen('focusin', () => hover(hovered ?? surface?.focused()))
   listen('focusout', () => hover(undefined))
   listen('keydown', onKey)
   listen('click', (event) => {
     const mark = surface?.markAt(event)
     if (!mark) return
     surface?.focus(mark)
+    hover(mark)
     select(mark)
   })
   draw()

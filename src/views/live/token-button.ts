@@ -14,7 +14,8 @@ export interface LiveToken {
 const TOKEN =
   'display:inline-flex;flex-direction:column;align-items:center;min-width:26px;padding:1px 3px;border:0;margin:0;' +
   'border-radius:3px;font-family:inherit;font-size:12px;line-height:1.35;color:inherit;background:none;cursor:pointer;white-space:pre;contain:layout'
-const FRAMED = 'inset 0 0 0 2px var(--diopter-selected,CanvasText)'
+// Two contrasting lines: one of them is seen on any shade.
+const FRAMED = 'inset 0 0 0 2px var(--diopter-selected,CanvasText),inset 0 0 0 3px Canvas'
 const FAINT = 'inset 0 0 0 1px color-mix(in srgb,currentColor 22%,transparent)'
 
 // Its size is known beforehand, so that writing weights moves nothing.

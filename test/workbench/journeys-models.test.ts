@@ -1,0 +1,134 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { startWorkbenchServer } from '../../src/workbench/node/server.ts'
+import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
+import { shippedText } from '../support/workbench-server.ts'
+import { buildPage, openTab, panelOf, runPanel, whenIdle, whenOpen } from './support/page.ts'
+import { type StaticHost, startStaticHost } from './support/static-host.ts'
+import type { BuiltPage } from './support/worker-page.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const stories = join(root, '../shared/checkpoints/stories260K')
+const jobEntry = join(root, 'dist/workbench-node/job-process.js')
+
+describe.skipIf(!hasChromium)(
+  `models and engines in the workbench (needs ${chromiumPath})`,
+  { timeout: 180_000 },
+  () => {
+    let built: BuiltPage
+    let host: StaticHost
+    let browser: Browser
+    let tab: Page
+    let scratch: string
+    beforeAll(async () => {
+      built = await buildPage()
+      // A plain file server: no headers, so no threads.
+      host = await startStaticHost(built.folder)
+      browser = await launchChromium()
+      scratch = await mkdtemp(join(tmpdir(), 'diopter-journeys-'))
+    }, 120_000)
+    afterEach(async () => {
+      await tab?.context().close()
+    })
+    afterAll(async () => {
+      await browser?.close()
+      await host?.close()
+      await built?.remove()
+      await rm(scratch, { recursive: true })
+    })
+    const pickFolder = async (folder: string) => {
+      await tab.keyboard.press('m')
+      await tab.getByLabel('Folder of a model').setInputFiles(folder)
+    }
+
+    it('a static host without headers: one thread, and the page says why', async () => {
+      tab = await openTab(browser, host.url)
+      await whenOpen(tab)
+      await tab.getByText(/1 thread/).waitFor()
+      await runPanel(tab, 'predict')
+      expect(await panelOf(tab, 'predict').getByText('nats a token').count()).toBe(1)
+      await tab.getByRole('radio', { name: 'Node' }).click()
+      await tab.getByText('It needs the local server').first().waitFor()
+    })
+
+    it.skipIf(!existsSync(stories))('a folder of this computer opens (needs ../shared/checkpoints)', async () => {
+      tab = await openTab(browser, host.url)
+      await whenOpen(tab)
+      await pickFolder(stories)
+      await tab.getByText(/260 k parameters/).waitFor({ timeout: 60_000 })
+      await tab.getByRole('textbox', { name: 'Clean prompt' }).fill('Once upon a time')
+      await whenIdle(tab)
+      expect(await panelOf(tab, 'lens').locator('.diopter-mark').count()).toBeGreaterThan(20)
+    })
+
+    it('a folder that holds no model is explained', async () => {
+      tab = await openTab(browser, host.url)
+      const folder = join(scratch, 'letters')
+      await mkdir(folder)
+      await writeFile(join(folder, 'letter.txt'), 'Dear reader')
+      await pickFolder(folder)
+      await tab
+        .getByRole('region', { name: 'Model' })
+        .getByText(/config\.json/)
+        .waitFor({ timeout: 30_000 })
+    })
+
+    it('a model without a tokenizer gets a prompt of token ids', async () => {
+      tab = await openTab(browser, host.url, { hash: '#model=induction-2l' })
+      await whenOpen(tab)
+      await whenIdle(tab)
+      expect(await tab.getByRole('textbox', { name: 'Clean prompt' }).inputValue()).toMatch(/^128 \d+( \d+)+$/)
+      await runPanel(tab, 'attention')
+      expect(await panelOf(tab, 'attention').locator('.diopter-mark').count()).toBeGreaterThan(15)
+    })
+
+    it.skipIf(!existsSync(jobEntry))(
+      'the copied script gives the numbers of the page (needs npm run build)',
+      async () => {
+        tab = await openTab(browser, host.url, { hash: '#tab=cause' })
+        await whenOpen(tab)
+        await runPanel(tab, 'attribute')
+        await panelOf(tab, 'attribute').getByRole('button', { name: 'Export' }).click()
+        await tab.getByRole('menuitem', { name: 'Copy as script' }).click()
+        const script = await tab.evaluate('navigator.clipboard.readText()')
+        await mkdir(join(root, 'node_modules/.cache'), { recursive: true })
+        const file = join(root, 'node_modules/.cache', `journey-${process.pid}.mjs`)
+        await writeFile(file, String(script))
+        const { stdout } = await promisify(execFile)('node', [file], { maxBuffer: 2 ** 26 })
+        await rm(file)
+        const { values } = JSON.parse(stdout) as { values: { total: number } }
+        const title = await panelOf(tab, 'attribute').getByText('Direct attribution of').first().textContent()
+        expect(title).toContain(`(${values.total.toFixed(3)})`)
+      },
+    )
+
+    it.skipIf(!existsSync(jobEntry))('the Node engine gives the same numbers (needs npm run build)', async () => {
+      const server = await startWorkbenchServer({ page: built.folder, port: 0, shipped: [shippedText] })
+      try {
+        tab = await openTab(browser, server.address)
+        expect(tab.url()).not.toContain('token')
+        await whenOpen(tab)
+        const title = () => panelOf(tab, 'predict').getByText('nats a token').textContent()
+        await runPanel(tab, 'predict')
+        const inBrowser = await title()
+        await tab.getByRole('radio', { name: 'Node' }).click()
+        await tab.getByText(/onnxruntime-node/).waitFor({ timeout: 60_000 })
+        await runPanel(tab, 'predict')
+        expect(await title()).toBe(inBrowser)
+        await panelOf(tab, 'predict').getByText('What exactly was run').click()
+        await panelOf(tab, 'predict')
+          .getByText(/onnxruntime-node/)
+          .waitFor()
+      } finally {
+        await server.close()
+      }
+    })
+  },
+)
