@@ -197,7 +197,7 @@ def one_step(case, path):
     """Writes the first step of a case's first form, with an epsilon at which a gradient's last bits do not decide."""
     steps = next(iter(training.TRAININGS[case].values()))()
     for group in steps.optimiser.param_groups:
-        group["eps"] = 1e-4
+        group["eps"] = 1e-3
     before = {name: tensor.detach().clone() for name, tensor in steps.named().items()}
     loss = steps.step()
     save_tensors(

@@ -69,7 +69,7 @@ describe.skipIf(!hasChromium)(`the workbench for everybody (axe, needs ${chromiu
     await tab.getByRole('button', { name: /^Train \d+ steps/ }).click()
     await tab.locator('.picture svg').first().waitFor({ timeout: 60_000 })
     await look('training')
-    await tab.getByRole('button', { name: 'Stop' }).click()
+    await whenIdle(tab)
     await tab.getByRole('button', { name: 'Show its log' }).click()
     await tab.locator('.log-pictures svg').first().waitFor()
     await look('logs')

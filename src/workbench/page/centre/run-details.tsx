@@ -1,3 +1,4 @@
+import { memo } from 'react'
 import type { RunResult } from '../../../runs/index.ts'
 import { CodeBlock } from '../ui/code-block.tsx'
 import { Disclosure } from '../ui/disclosure.tsx'
@@ -5,7 +6,7 @@ import { Icon } from '../ui/icons.tsx'
 import { timeText } from '../ui/numbers.ts'
 
 /** What is true of a result: its checks, what it cost, and what exactly was run. */
-export function RunDetails({ result }: { readonly result: RunResult }) {
+export const RunDetails = memo(function RunDetails({ result }: { readonly result: RunResult }) {
   const { checks, cost, provenance, spec, edits } = result
   const processing = provenance.processing.length > 0 ? provenance.processing.join(', ') : 'weights as they are'
   return (
@@ -37,7 +38,7 @@ export function RunDetails({ result }: { readonly result: RunResult }) {
       </Disclosure>
     </div>
   )
-}
+})
 
 const SIGNS = { holds: 'check', fails: 'cross', 'not tested': 'dash' } as const
 

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { memo, useMemo, useState } from 'react'
 import { type LabelledSpec, type Method, type RunResult, viewsOf } from '../../../runs/index.ts'
 import { type Place, type Selection, type ViewSpec, viewTable } from '../../../views/index.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
@@ -12,7 +12,13 @@ import { RunsDrawer } from './runs-drawer.tsx'
 import { isSmall } from './telling.ts'
 
 /** The pictures of a result, or the numbers behind them; a click selects, and opens the run behind a cell where there is one. */
-export function RunPictures({ result, method }: { readonly result: RunResult; readonly method: Method }) {
+export const RunPictures = memo(function RunPictures({
+  result,
+  method,
+}: {
+  readonly result: RunResult
+  readonly method: Method
+}) {
   const session = useSession()
   const selection = useWorkspace((workspace) => workspace.selection)
   const isTable = useWorkspace((workspace) => workspace.panels[method.name]?.table ?? false)
@@ -53,7 +59,7 @@ export function RunPictures({ result, method }: { readonly result: RunResult; re
       <RunsDrawer runs={opened} onClose={() => setOpened(null)} />
     </>
   )
-}
+})
 
 function runsAt(method: Method, result: RunResult, place: Place): readonly LabelledSpec[] {
   return method.runsAt(result.spec, result.values, place)

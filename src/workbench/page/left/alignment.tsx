@@ -57,11 +57,12 @@ interface TokenProps {
 /** A token of the clean prompt; choosing it selects its position everywhere. */
 function TokenButton({ text, position, differs }: TokenProps) {
   const session = useSession()
-  const selection = useWorkspace((workspace) => workspace.selection)
+  const isSelected = useWorkspace(({ selection }) => position !== null && selection?.position === position)
   if (position === null) return <Nothing />
-  const isSelected = selection?.position === position
-  const select = () =>
-    session.workspace.dispatch({ kind: 'select', place: { ...selection, position: isSelected ? undefined : position } })
+  const select = () => {
+    const place = { ...session.workspace.get().selection, position: isSelected ? undefined : position }
+    session.workspace.dispatch({ kind: 'select', place })
+  }
   return (
     <button
       type="button"

@@ -7,5 +7,5 @@ import './data-table.css'
 export function DataTable({ table, title }: { readonly table: Table; readonly title: string }) {
   const element = useRef<HTMLElement>(null)
   useEffect(() => element.current!.replaceChildren(tableElement(table, title)), [table, title])
-  return <section className="data-table" aria-label={title} ref={element} {...scrollable} />
+  return <section className="data-table" aria-label={`${title}: numbers`} ref={element} {...scrollable} />
 }
