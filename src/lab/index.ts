@@ -16,6 +16,7 @@ export {
 } from './metrics.ts'
 export type { Model } from './model.ts'
 export { estimateMemory, type MemoryEstimate, type OpenOptions, openModel } from './open.ts'
+export { openCompiled } from './open-compiled.ts'
 export type { TokenizedPrompt } from './prompts.ts'
 export type { EditReport, Provenance } from './provenance.ts'
 export type { PromptArray, Readout, ReadoutContext } from './readout.ts'

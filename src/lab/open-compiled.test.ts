@@ -41,15 +41,17 @@ describe.each(names)('compiled %s', (name) => {
     const inputs = compiled.inputs(700)
     const logits = await opened(compiled, async (model) => (await model.run(inputs, { positions: 'last' })).logits!)
     const size = compiled.tokens.length
+    let worst = 0
+    const wrong: string[] = []
     inputs.forEach((ids, i) => {
       const own = Array.from(logits.data.subarray(i * size, (i + 1) * size) as Float32Array)
       const expected = referenceRun(compiled.circuit, ids).logits
-      own.forEach((value, token) => {
-        expect(Math.abs(value - expected[token]!)).toBeLessThan(2e-4)
-      })
+      for (const [token, value] of own.entries()) worst = Math.max(worst, Math.abs(value - expected[token]!))
       const answer = compiled.answer(ids)
-      if (answer !== null) expect(own.indexOf(Math.max(...own))).toBe(answer)
+      if (answer !== null && own.indexOf(Math.max(...own)) !== answer) wrong.push(ids.join(' '))
     })
+    expect(wrong).toEqual([])
+    expect(worst).toBeLessThan(1e-4)
   })
 
   it('every part, patched or ablated, does what the truth says', async () => {
@@ -88,7 +90,7 @@ describe.each(names)('compiled %s', (name) => {
     const stated = new Set(compiled.truth.edges.map(edgeName))
     // Those of the truth, and some others.
     const chosen = effects.filter(
-      ({ edge }, i) => stated.has(edgeName(edge)) || i % Math.ceil(effects.length / 8) === 0,
+      ({ edge }, i) => stated.has(edgeName(edge)) || i % Math.ceil(effects.length / 6) === 0,
     )
     await opened(compiled, async (model) => {
       for (const [p, pair] of pairsByChange(compiled)) {
@@ -102,6 +104,16 @@ describe.each(names)('compiled %s', (name) => {
       }
     })
   })
+})
+
+it('a turned residual stream gives the logits of its twin to 1e-5', async () => {
+  const [twin, turned] = await Promise.all(
+    [0, 1].map((mislead) => {
+      const compiled = compileModel('rotated-basis', { seed: 9, mislead })
+      return opened(compiled, async (model) => (await model.run(compiled.inputs(200))).logits!.data as Float32Array)
+    }),
+  )
+  expect(Math.max(...twin!.map((value, i) => Math.abs(value - turned![i]!)))).toBeLessThan(1e-5)
 })
 
 /** One pair of every kind, with its number. */

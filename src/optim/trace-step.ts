@@ -1,7 +1,7 @@
 import { gradients } from '../autodiff/index.ts'
 import { DiopterError } from '../errors/index.ts'
 import { narrow, substitute } from '../onnx/index.ts'
-import { constant, type DType, input, type Shape, type Tensor } from '../tensor/index.ts'
+import { concat, constant, type DType, input, type Shape, type Tensor } from '../tensor/index.ts'
 import type { Optimiser } from './optimisers/index.ts'
 
 /** A trained tensor: its name and shape, and whether weight decay on `weights` includes it (biases and norms are exempt). */
@@ -72,12 +72,17 @@ export function traceStep(parts: StepParts): TracedStep {
   const body = traceGradients(parts)
   return (state, microBatches) => {
     const step = state.step.add(constant(1, 'float64'))
-    const runs = microBatches.map((batch) => body(state.parameters, batch, step))
+    const sums: Tensor[][] = []
+    const runs = microBatches.map((batch, k) => {
+      const run = body(state.parameters, k === 0 ? batch : after(sums[k - 1]!, batch), step)
+      sums.push(run.gradients.map((gradient, p) => (k === 0 ? gradient : sums[k - 1]![p]!.add(gradient))))
+      return run
+    })
     const mean = (values: readonly Tensor[]) => {
       const sum = values.reduce((a, b) => a.add(b))
       return accumulate === 1 ? sum : sum.mul(constant(1 / accumulate, sum.dtype))
     }
-    const raw = parameters.map((_, p) => mean(runs.map(({ gradients }) => gradients[p]!)))
+    const raw = sums.at(-1)!.map((sum) => (accumulate === 1 ? sum : sum.mul(constant(1 / accumulate))))
     const gradientNorm = raw
       .map((gradient) => gradient.square().sum())
       .reduce((a, b) => a.add(b))
@@ -155,4 +160,11 @@ function clip(gradient: Tensor, norm: Tensor, limit: number | undefined): Tensor
     .div(norm.add(constant(1e-6)))
     .minimum(constant(1))
   return gradient.mul(scale)
+}
+
+/** The batch, to be had only when `done` are computed. */
+function after(done: readonly Tensor[], batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  const firsts = concat(done.map((t) => t.reshape(t.size).slice(0, 0, 1)), 0)
+  const zero = firsts.reshape(1, done.length).argmax(0).sum()
+  return Object.fromEntries(Object.entries(batch).map(([name, t]) => [name, t.add(zero.cast(t.dtype))]))
 }

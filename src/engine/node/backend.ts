@@ -36,6 +36,8 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     // Threads spin between the operators of a run (a third faster) and block when it ends: idle pools would starve others.
     extra: { session: { force_spinning_stop: '1', model_external_initializers_file_folder_path: files.root } },
+    // A plan of one block for all intermediate results stays beside what the first run allocated: up to twice the memory.
+    enableMemPattern: false,
     logSeverityLevel: 3,
   }
   return new OrtBackend({

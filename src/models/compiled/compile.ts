@@ -1,7 +1,7 @@
 import { DiopterError } from '../../errors/index.ts'
 import { type RandomSource, randomSource } from '../../random/index.ts'
 import type { CircuitPlan } from './circuit.ts'
-import type { CompiledModel, CompileOptions, Truth } from './compiled-model.ts'
+import type { CompiledModel, InstanceOptions, Truth } from './compiled-model.ts'
 import type { Edge, Part, Via } from './parts.ts'
 import { type PlacedCircuit, placeCircuit } from './place.ts'
 import { NORM_EPSILON } from './reference.ts'
@@ -54,7 +54,7 @@ export interface CompiledFamily {
 }
 
 /** Builds one instance of a family. The same options give the same model on every machine. Throws for `mislead` outside 0..1. */
-export function compileFamily(family: CompiledFamily, { seed = 0, mislead = 1 }: CompileOptions = {}): CompiledModel {
+export function compileFamily(family: CompiledFamily, { seed = 0, mislead = 1 }: InstanceOptions = {}): CompiledModel {
   if (!(mislead >= 0 && mislead <= 1))
     throw new DiopterError(`mislead is ${mislead}; it is a share of the family's mechanism, from 0 to 1.`)
   const draft = family.draft(randomSource(seed, family.name), mislead)

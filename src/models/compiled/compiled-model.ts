@@ -3,7 +3,7 @@ import type { Edge, Part } from './parts.ts'
 import type { Circuit } from './place.ts'
 
 /** Which instance of a family is built. */
-export interface CompileOptions {
+export interface InstanceOptions {
   /** Chooses the basis, the places of heads, neurons and tokens, sizes and strengths; 0 unless said. */
   readonly seed?: number
   /**

@@ -4,7 +4,7 @@ export type {
   CompiledModel,
   CompiledPair,
   CompiledQuestion,
-  CompileOptions,
+  InstanceOptions,
   KnownDirection,
   KnownHypothesis,
   Truth,
@@ -14,12 +14,12 @@ export { type Edge, edgeName, type Part, type PartPlace, partPlace, type Via } f
 export { type Interventions, type ReferenceRun, referenceRun } from './reference.ts'
 export { compiledSource } from './source.ts'
 export {
+  changesAnswer,
   type EdgeEffect,
   edgesOf,
   edgesThatMatter,
   logitDifference as trueLogitDifference,
   MATTERS_FROM,
-  matters,
   type PartEffect,
   partsOf,
   trueEdges,

@@ -122,11 +122,11 @@ function unmoved({ held }: ReferenceRun, changed: Edge['to']): Map<Part, Matrix>
 
 /** The edges through which some pair's answer passes, as enumerated. */
 export function edgesThatMatter(effects: readonly EdgeEffect[]): string[] {
-  return effects.filter(matters).map(({ edge }) => edgeName(edge))
+  return effects.filter(changesAnswer).map(({ edge }) => edgeName(edge))
 }
 
 /** Whether patching changes the answer of some pair by `MATTERS_FROM` or more. */
-export function matters({ noising, denoising }: Pick<PartEffect, 'noising' | 'denoising'>): boolean {
+export function changesAnswer({ noising, denoising }: Pick<PartEffect, 'noising' | 'denoising'>): boolean {
   return [...noising, ...denoising].some((share) => Math.abs(share) >= MATTERS_FROM)
 }
 

@@ -17,7 +17,7 @@ export const constantHead: CompiledFamily = {
   description: 'Reports one bit through a neuron that a head with constant output keeps active.',
   misleads: ['ablation'],
   draft(random, mislead): Draft {
-    const bits = 1 + random.integer(4)
+    const bits = 2 + random.integer(3)
     const strength = between(5, 10, random)
     const bias = between(1.5, 3, random)
     const position = differentPositions(1, bits, random)[0]!

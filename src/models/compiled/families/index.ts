@@ -1,6 +1,6 @@
 import { DiopterError, nearMatches } from '../../../errors/index.ts'
 import { type CompiledFamily, compileFamily } from '../compile.ts'
-import type { CompiledModel, CompileOptions } from '../compiled-model.ts'
+import type { CompiledModel, InstanceOptions } from '../compiled-model.ts'
 import { backupHead } from './backup-head.ts'
 import { commonMode } from './common-mode.ts'
 import { compositionChannel } from './composition-channel.ts'
@@ -23,7 +23,7 @@ export const compiledFamilies: readonly CompiledFamily[] = [
 ]
 
 /** Builds one instance of the family of that name; the same options give the same model everywhere. Throws for names of no family. */
-export function compileModel(name: string, options: CompileOptions = {}): CompiledModel {
+export function compileModel(name: string, options: InstanceOptions = {}): CompiledModel {
   const family = compiledFamilies.find((one) => one.name === name)
   if (family) return compileFamily(family, options)
   const names = compiledFamilies.map((one) => one.name)

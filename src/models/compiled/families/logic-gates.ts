@@ -4,7 +4,7 @@
  *     both = relu(a + b - 1),   AND = both,   OR = a + b - both,   XOR = a + b - 2 both
  *
  * Misleading: in an OR one input suffices and neither is needed, in an AND the reverse, so patching in one direction only
- * sees nothing; an XOR has no effect of a or b alone. Sound neighbours (mislead 0): AND and OR become the mean (a + b) / 2,
+ * sees nothing; an XOR depends on both bits, and neither alone says anything about it. Sound neighbours (mislead 0): AND and OR become the mean (a + b) / 2,
  * XOR becomes a alone.
  */
 import type { RandomSource } from '../../../random/index.ts'
@@ -16,24 +16,24 @@ import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswer
 /** Ids of the bits and of the answers. */
 const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
 
-/** What the neurons relu(a), relu(b) and relu(a + b - 1) are summed with. */
-type Gate = readonly [a: number, b: number, both: number]
-
-/** The value of a gate, 0 .. 1. */
-export function gateValue([wa, wb, both]: Gate, a: number, b: number): number {
-  return wa * a + wb * b + both * Math.max(0, a + b - 1)
+/** What the neurons relu(a), relu(b) and relu(a + b - 1) are summed with, and from where on the answer is yes. */
+export interface Gate {
+  readonly a: number
+  readonly b: number
+  readonly both: number
+  readonly threshold: number
 }
 
 /** AND, OR: from the mean to the gate; XOR: from a alone. */
 export const GATES = {
-  and: (m: number): Gate => [(1 - m) / 2, (1 - m) / 2, m],
-  or: (m: number): Gate => [(1 + m) / 2, (1 + m) / 2, -m],
-  xor: (m: number): Gate => [1, m, -2 * m],
+  and: (m: number): Gate => ({ a: (1 - m) / 2, b: (1 - m) / 2, both: m, threshold: 0.75 }),
+  or: (m: number): Gate => ({ a: (1 + m) / 2, b: (1 + m) / 2, both: -m, threshold: 0.25 }),
+  xor: (m: number): Gate => ({ a: 1, b: m, both: -2 * m, threshold: 0.5 }),
 } as const
 
 /** What gates have in common: the circuit, its inputs and answers. */
 export function gateCircuit(gate: Gate, random: RandomSource) {
-  const bits = 2 + random.integer(3)
+  const bits = 3 + random.integer(2)
   const strength = between(5, 10, random)
   const [first, second] = differentPositions(2, bits, random) as [number, number]
   const slots = range(0, bits).map(() => [ZERO, ONE])
@@ -47,15 +47,22 @@ export function gateCircuit(gate: Gate, random: RandomSource) {
   const layer: LayerPlan = {
     heads: { 'reads a': reader(first, 'a'), 'reads b': reader(second, 'b') },
     neurons: {
-      a: { reads: r.select('a'), bias: 0, writes: writes(gate[0]) },
-      b: { reads: r.select('b'), bias: 0, writes: writes(gate[1]) },
-      both: { reads: add(r.select('a'), r.select('b')), bias: -1, writes: writes(gate[2]) },
+      a: { reads: r.select('a'), bias: 0, writes: writes(gate.a) },
+      b: { reads: r.select('b'), bias: 0, writes: writes(gate.b) },
+      both: { reads: add(r.select('a'), r.select('b')), bias: -1, writes: writes(gate.both) },
     },
   }
-  // logit difference: 2 strength (out - 1/2)
-  const readout = add(r.select('out'), r.select('one'), -0.5)
-  const value = (ids: PlanIds) => gateValue(gate, bit(ids, first), bit(ids, second))
-  const answer = (ids: PlanIds) => (Math.abs(value(ids) - 0.5) < 0.05 ? null : value(ids) > 0.5 ? YES : NO)
+  // logit difference: 2 strength (out - threshold)
+  const readout = add(r.select('out'), r.select('one'), -gate.threshold)
+  const value = (ids: PlanIds) => {
+    const [a, b] = [bit(ids, first), bit(ids, second)]
+    return gate.a * a + gate.b * b + gate.both * a * b
+  }
+  // Half an XOR decides nothing where its b is 1.
+  const answer = (ids: PlanIds) => {
+    const above = value(ids) - gate.threshold
+    return Math.abs(above) < 0.05 ? null : above > 0 ? YES : NO
+  }
   return {
     circuit: {
       ...space,
@@ -95,7 +102,7 @@ function gateFamily(name: keyof typeof GATES, description: string): CompiledFami
     misleads: ['activation-patching', 'ablation'],
     draft(random, mislead): Draft {
       const gate = GATES[name](mislead)
-      const { circuit, inputs, positions, answer } = gateCircuit(gate, random)
+      const { circuit, inputs, positions, value, answer } = gateCircuit(gate, random)
       const [first, second] = positions
       const both = (ids: PlanIds, id: number) => withToken(withToken(ids, first, id), second, id)
       const ones = inputs.filter((ids) => ids[first] === ONE && ids[second] === ONE)
@@ -110,7 +117,7 @@ function gateFamily(name: keyof typeof GATES, description: string): CompiledFami
             )
           : ones.map((clean) => ({ clean, corrupt: both(clean, ZERO), changes: 'both bits' }))
       const pairs = flips
-        .filter(({ clean, corrupt }) => answer(clean) !== answer(corrupt))
+        .filter(({ clean, corrupt }) => answer(clean) !== null && Math.abs(value(clean) - value(corrupt)) > 1e-6)
         .map((pair) => ({ ...pair, ...gateQuestion(pair.clean, answer(pair.clean)) }))
       const usesB = name !== 'xor' || mislead > 0
       return {

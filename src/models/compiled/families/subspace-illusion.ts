@@ -20,7 +20,7 @@ export const subspaceIllusion: CompiledFamily = {
   description: 'Reports one bit past an MLP that knows it and does not use it.',
   misleads: ['subspace-patching'],
   draft(random, mislead): Draft {
-    const bits = 1 + random.integer(4)
+    const bits = 2 + random.integer(3)
     const strength = between(5, 10, random)
     const position = differentPositions(1, bits, random)[0]!
     const inputs = everyPrompt(range(0, bits).map(() => [ZERO, ONE]))

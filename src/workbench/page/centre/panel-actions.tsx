@@ -12,7 +12,7 @@ import type { PanelWork } from './use-panel.ts'
 export function PanelActions({ method, work }: { readonly method: Method; readonly work: PanelWork }) {
   const session = useSession()
   const isTable = useWorkspace((workspace) => workspace.panels[method.name]?.table ?? false)
-  const result = work.record?.result
+  const result = work.shown
   const spec = work.asked.spec
   const attempt = async (what: () => Promise<unknown> | unknown, done?: string) => {
     try {
@@ -22,7 +22,7 @@ export function PanelActions({ method, work }: { readonly method: Method; readon
       say(session, error instanceof Error ? error.message : String(error), true)
     }
   }
-  const { files, texts } = exportsOf(method, result ?? null, result?.spec ?? spec)
+  const { files, texts } = exportsOf(method, result, result?.spec ?? spec)
   const pin = () => {
     if (!result) return
     session.comparison.dispatch({

@@ -47,7 +47,7 @@ export function Panel({ method }: { readonly method: Method }) {
 function PanelBody({ method }: { readonly method: Method }) {
   const work = usePanel(method)
   const session = useSession()
-  const { record, isStale } = work
+  const { record, shown, isStale } = work
   const job = useStore(session.jobs, (jobs) => jobs.find(({ id }) => id === record?.job))
   return (
     <div className="panel-body">
@@ -66,18 +66,18 @@ function PanelBody({ method }: { readonly method: Method }) {
       </form>
       {job?.status === 'running' && <ProgressBar name={`${method.title}: progress`} progress={job.progress} />}
       {work.asked.missing && <p className="panel-note">{work.asked.missing}</p>}
-      {isStale && !work.asked.missing && (
+      {isStale && !work.asked.missing && job?.status !== 'running' && (
         <p className="panel-note">This is the last run; what is asked has changed since. Run to see it anew.</p>
       )}
       {record?.error && <p className="panel-note problem">{record.error}</p>}
       {record && record.text !== '' && record.job !== null && <p className="panel-text mono">{record.text}</p>}
-      {record?.result && (
+      {shown && (
         <div className={isStale ? 'panel-result stale' : 'panel-result'}>
-          {!record.result.complete && record.job === null && (
+          {!shown.complete && job?.status !== 'running' && (
             <p className="panel-note">Cancelled: this is what was done until then.</p>
           )}
-          <RunPictures result={record.result} method={method} />
-          <RunDetails result={record.result} />
+          <RunPictures result={shown} method={method} />
+          <RunDetails result={shown} />
         </div>
       )}
     </div>
@@ -96,9 +96,7 @@ function RunButton({ work, job }: { readonly work: PanelWork; readonly job: Job 
       <Button look="primary" type="submit" icon="play" disabled={work.asked.spec === null}>
         Run
       </Button>
-      {work.record?.result?.complete && (
-        <span className="muted small">{timeText(work.record.result.cost.milliseconds)}</span>
-      )}
+      {work.shown?.complete && <span className="muted small">{timeText(work.shown.cost.milliseconds)}</span>}
     </>
   )
 }

@@ -33,7 +33,8 @@ export const recipes: readonly Recipe[] = [
   recipe({
     name: 'modular-addition',
     title: 'Addition modulo 23',
-    about: 'Memorised first (the training loss falls), understood later (the test loss follows): grokking in small.',
+    about:
+      'Memorised first: the training loss falls, the test loss rises. Long after, it comes down too: grokking in small.',
     curves: ['train/loss', 'test/loss'],
     training: {
       task: 'modular-addition',
@@ -48,14 +49,16 @@ export const recipes: readonly Recipe[] = [
     name: 'induction',
     title: 'Induction heads',
     about:
-      'Text that repeats itself: when the second layer learns to look up what followed, the loss on repeats drops.',
-    curves: ['text/loss', 'repeats/loss'],
+      'Text that repeats itself: once a head looks up what followed before, the second copy costs less than the first.',
+    curves: ['repeats/first', 'repeats/second'],
     training: {
       task: 'induction',
-      config: { d_model: 64, n_heads: 4, n_ctx: 64, vocabulary: 64, batchSize: 16 },
-      steps: 800,
+      config: { d_model: 64, n_heads: 4, n_ctx: 96, vocabulary: 64 },
+      steps: 700,
+      optimiser: { name: 'adamw', learningRate: 0.01 },
+      schedule: { warmup: 50, shape: 'linear', final: 0.1 },
       logEvery: 10,
-      evaluate: { every: 20, perDecade: 10 },
+      evaluate: { every: 20 },
       snapshots: {},
     },
   }),

@@ -1,7 +1,7 @@
 import { useEffect } from 'react'
-import type { Method, RunSpecInput } from '../../../runs/index.ts'
+import type { Method, RunResult, RunSpecInput } from '../../../runs/index.ts'
 import { type RunRecord, specKey } from '../state/results.ts'
-import { useSession, useWorkspace } from '../state/session.ts'
+import { type Session, useSession, useWorkspace } from '../state/session.ts'
 import { type SpecOrReason, specOf } from '../state/spec.ts'
 import { useStore } from '../state/store.ts'
 import { useHasTokenizer, useOpenedModel } from '../state/use-model.ts'
@@ -15,9 +15,11 @@ const PAUSE = 350
 /** What a method's panel shows and does. */
 export interface PanelWork {
   readonly asked: SpecOrReason
-  /** The run of the present spec, or else the panel's last one. */
+  /** The run of the present spec; undefined until there is one. */
   readonly record: RunRecord | undefined
-  /** `record` is of another spec than the present one. */
+  /** The result of the present spec, or else the panel's last one. */
+  readonly shown: RunResult | null
+  /** `shown` is of another spec than the present one. */
   readonly isStale: boolean
   readonly run: () => void
 }
@@ -46,10 +48,26 @@ export function usePanel(method: Method): PanelWork {
   const written = JSON.stringify(asked.spec)
   useEffect(() => {
     if (!mustRun) return
-    const run = () => void runSpecAsJob(session, JSON.parse(written) as RunSpecInput, { panel: method.name })
+    const run = () => {
+      overtake(session, method.name)
+      void runSpecAsJob(session, JSON.parse(written) as RunSpecInput, { panel: method.name })
+    }
     const timer = setTimeout(run, PAUSE)
     return () => clearTimeout(timer)
   }, [mustRun, written, method, session])
 
-  return { asked, record: present ?? last, isStale: present === undefined && last !== undefined, run }
+  const shown = present?.result ?? last?.result ?? null
+  return { asked, record: present, shown, isStale: shown !== null && shown !== present?.result, run }
+}
+
+/** Ends what a panel still runs of an earlier spec: nobody waits for it any more. */
+function overtake({ results, jobs }: Session, panel: string): void {
+  for (const [key, record] of results.get().records) {
+    if (record.panel !== panel || record.job === null) continue
+    results.dispatch({ kind: 'forget', key })
+    jobs
+      .get()
+      .find(({ id }) => id === record.job)
+      ?.cancel()
+  }
 }

@@ -4,6 +4,8 @@ import { createStore, type Store } from './store.ts'
 /** A spec that was run or is running. */
 export interface RunRecord {
   readonly spec: RunSpecInput
+  /** The panel that asked for it; null where none did. */
+  readonly panel: string | null
   /** As far as it is computed; null while there is nothing yet. */
   readonly result: RunResult | null
   /** The job that computes it; null when that has ended. */
@@ -17,7 +19,7 @@ export interface RunRecord {
 export interface ResultsState {
   /** By `specKey`. */
   readonly records: ReadonlyMap<string, RunRecord>
-  /** The spec that each panel ran last: what it shows until its present spec is run. */
+  /** The spec of which each panel had a result last: what it shows until there is one of its present spec. */
   readonly latest: ReadonlyMap<string, string>
 }
 
@@ -33,6 +35,8 @@ export type ResultAction =
   | { readonly kind: 'token'; readonly key: string; readonly text: string }
   | { readonly kind: 'done'; readonly key: string; readonly result: RunResult }
   | { readonly kind: 'failed'; readonly key: string; readonly error: string }
+  /** It was overtaken by another one: as if it had not been asked for. */
+  | { readonly kind: 'forget'; readonly key: string }
   /** Results that came with the page. */
   | { readonly kind: 'give'; readonly results: readonly RunResult[] }
 
@@ -43,7 +47,8 @@ export function reduceResults(state: ResultsState, action: ResultAction): Result
     const latest = new Map(state.latest)
     for (const result of action.results) {
       const key = specKey(result.spec)
-      if (!records.has(key)) records.set(key, { spec: result.spec, result, job: null, text: '', error: null })
+      if (!records.has(key))
+        records.set(key, { spec: result.spec, panel: null, result, job: null, text: '', error: null })
       if (!latest.has(result.spec.method)) latest.set(result.spec.method, key)
     }
     return { records, latest }
@@ -52,15 +57,25 @@ export function reduceResults(state: ResultsState, action: ResultAction): Result
   if (action.kind === 'start') {
     const { key, spec, job, panel } = action
     // Running it again: what is known of it stays to be seen.
-    const record: RunRecord = { spec, result: before?.result ?? null, job, text: '', error: null }
-    const latest = panel === null ? state.latest : new Map(state.latest).set(panel, key)
-    return { records: new Map(state.records).set(key, record), latest }
+    const record: RunRecord = { spec, panel, result: before?.result ?? null, job, text: '', error: null }
+    return { ...state, records: new Map(state.records).set(key, record) }
   }
   if (!before) return state
-  return { ...state, records: new Map(state.records).set(action.key, { ...before, ...changed(before, action) }) }
+  const records = new Map(state.records)
+  if (action.kind === 'forget') {
+    records.delete(action.key)
+    return { ...state, records }
+  }
+  const after = { ...before, ...changed(before, action) }
+  records.set(action.key, after)
+  const isShown = after.panel !== null && after.result !== null
+  return { records, latest: isShown ? new Map(state.latest).set(after.panel!, action.key) : state.latest }
 }
 
-function changed(before: RunRecord, action: Exclude<ResultAction, { kind: 'give' | 'start' }>): Partial<RunRecord> {
+function changed(
+  before: RunRecord,
+  action: Exclude<ResultAction, { kind: 'give' | 'start' | 'forget' }>,
+): Partial<RunRecord> {
   switch (action.kind) {
     case 'partial':
       return { result: action.result }
