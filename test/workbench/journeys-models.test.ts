@@ -126,6 +126,12 @@ describe.skipIf(!hasChromium)(
         await tab.getByText(/onnxruntime-node/).waitFor({ timeout: 60_000 })
         await runPanel(tab, 'predict')
         expect(await title()).toBe(inBrowser)
+        // The address once more, in the same tab: what is shown stays, and the token leaves the address again.
+        const shown = tab.url()
+        await tab.goto(server.address)
+        await expect.poll(() => tab.url()).toBe(shown)
+        expect(await tab.getByText('which this page does not know').count()).toBe(0)
+        expect(await title()).toBe(inBrowser)
         await panelOf(tab, 'predict').getByText('What exactly was run').click()
         await panelOf(tab, 'predict')
           .getByText(/onnxruntime-node/)

@@ -1,9 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startHubServer } from '../../src/hub/node/hub-server.fixture.ts'
 import { EXAMPLE_PAIR, EXAMPLE_QUESTION, EXAMPLE_TEXT } from '../../src/runs/examples.ts'
+import { startWorkbenchServer } from '../../src/workbench/node/server.ts'
 import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
+import { playedJobProcess, shippedInduction } from '../support/workbench-server.ts'
 import { type StaticHost, startStaticHost } from './support/static-host.ts'
 import { askInPage, type BuiltPage, buildWorkerPage, openWorkerPage } from './support/worker-page.ts'
 
@@ -152,6 +156,35 @@ describe.skipIf(!hasChromium)(`the page's worker (needs ${chromiumPath})`, { tim
     await tab.evaluate(`start({ hubEndpoint: '${hub.endpoint}' })`)
     const again = await askInPage(tab, 'open', { model: { ...spec, revision: 'a'.repeat(40) }, backend })
     expect(again.answer).toMatchObject({ revision: 'a'.repeat(40) })
+  })
+
+  it('folders that the server was started with open in the page: for who brings the token, and never in a URL', async () => {
+    const folder = join(mkdtempSync(join(tmpdir(), 'diopter-folder-')), 'mine')
+    cpSync(shippedInduction.folder, folder, { recursive: true })
+    const server = await startWorkbenchServer({
+      page: page.folder,
+      port: 0,
+      shipped: [],
+      folders: [folder],
+      jobEntry: playedJobProcess,
+    })
+    const urls: string[] = []
+    tab.context().on('request', (request) => urls.push(request.url()))
+    await openWorkerPage(tab, new URL('/', server.address).href)
+    expect((await askInPage(tab, 'models', {})).answer).toEqual([])
+    await tab.evaluate(`start({ token: '${server.token}' })`)
+    const { answer } = await askInPage(tab, 'models', {})
+    const [entry] = answer as { ref: string; origin: string }[]
+    expect(entry).toMatchObject({ origin: 'folder' })
+    const opened = await askInPage(tab, 'open', { model: { ref: entry!.ref }, backend })
+    expect(opened.answer).toMatchObject({ ref: entry!.ref, hasTokenizer: false })
+    const spec = { ...short.spec, model: { ref: entry!.ref }, method: 'attention', prompts: [[128, 5, 9, 5, 9]] }
+    expect((await askInPage(tab, 'run', { spec })).answer).toMatchObject({ complete: true })
+    expect(urls.filter((url) => url.includes('model.safetensors'))).toHaveLength(1)
+    expect(urls.filter((url) => url.includes(server.token))).toEqual([])
+    await tab.goto('about:blank')
+    await server.close()
+    rmSync(folder, { recursive: true })
   })
 
   it('a folder without a config, and one from another page, say what to do', async () => {

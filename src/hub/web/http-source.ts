@@ -15,6 +15,8 @@ export interface ServedFile {
 export interface HttpSourceOptions extends WorkOptions {
   /** For people: where the bytes come from. */
   readonly description: string
+  /** Sent with every request. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** Where whole files are kept for the next visit. */
   readonly cache?: Cache | undefined
   /** Files of more bytes are read by range, and not kept; 128 MiB unless given. */
@@ -27,7 +29,7 @@ export interface HttpSourceOptions extends WorkOptions {
  * @param folder the URL of the folder, with `/` at the end.
  */
 export function httpSource(folder: string, files: readonly ServedFile[], options: HttpSourceOptions): FileSource {
-  const { description, cache, wholeBytes = 128 * 2 ** 20, signal, onProgress } = options
+  const { description, headers, cache, wholeBytes = 128 * 2 ** 20, signal, onProgress } = options
   const listed = new Map(files.map((file) => [file.path, file]))
   const wholeFiles = new Map<string, Promise<Blob>>()
   const fileOf = (path: string): ServedFile => {
@@ -39,7 +41,8 @@ export function httpSource(folder: string, files: readonly ServedFile[], options
     `${folder}${path.split('/').map(encodeURIComponent).join('/')}?version=${encodeURIComponent(version)}`
 
   const get = async (file: ServedFile, range?: string): Promise<Response> => {
-    const response = await fetch(urlOf(file), { signal, headers: range ? { range } : {} }).catch((error: unknown) => {
+    const sent = range ? { ...headers, range } : { ...headers }
+    const response = await fetch(urlOf(file), { signal, headers: sent }).catch((error: unknown) => {
       throwIfAborted(signal)
       throw new DiopterError(
         `${file.path} of ${description} could not be fetched (${error instanceof Error ? error.message : error}). Check the connection and open the model again.`,

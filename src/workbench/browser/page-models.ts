@@ -5,6 +5,7 @@ import { httpSource } from '../../hub/web/http-source.ts'
 import { modelStorage, resolveModel } from '../../hub/web/resolve.ts'
 import { storedModels } from '../../hub/web/stored-models.ts'
 import type { ModelSpec } from '../../runs/index.ts'
+import { TOKEN_HEADER } from '../service/http-transport.ts'
 import type { ModelEntry } from '../service/messages.ts'
 import {
   SERVED_MODELS,
@@ -22,11 +23,14 @@ const CACHE_NAME = 'diopter-models'
 /** The models that a page can open: its host's, folders that were dropped on it, and the hub's. */
 export class PageModels {
   private readonly setup: WorkerSetup
+  /** What the host is asked with: in no URL, so that neither logs nor caches hold the token. */
+  private readonly headers: Readonly<Record<string, string>>
   private readonly dropped = new Map<string, DroppedFolder>()
   private served: Promise<readonly ServedModel[]> | undefined
 
   constructor(setup: WorkerSetup) {
     this.setup = setup
+    this.headers = setup.token ? { [TOKEN_HEADER]: setup.token } : {}
   }
 
   /** Makes a dropped folder a model by the name `ref`. */
@@ -52,7 +56,7 @@ export class PageModels {
       const folder = new URL(servedFolder(ref), this.setup.base).href
       // Without a secure context (plain http from another machine) there is no such cache; the browser's own remains.
       const cache = globalThis.caches ? await caches.open(CACHE_NAME) : undefined
-      return httpSource(folder, served.files, { description: ref, cache, signal, onProgress })
+      return httpSource(folder, served.files, { description: ref, headers: this.headers, cache, signal, onProgress })
     }
     if (!canStore())
       throw new DiopterError(
@@ -74,7 +78,7 @@ export class PageModels {
 
   /** The host's list, asked once; again when that failed. */
   private fromHost(): Promise<readonly ServedModel[]> {
-    this.served ??= fetchList(new URL(SERVED_MODELS, this.setup.base)).catch((error: unknown) => {
+    this.served ??= fetchList(new URL(SERVED_MODELS, this.setup.base), this.headers).catch((error: unknown) => {
       this.served = undefined
       throw error
     })
@@ -90,9 +94,9 @@ export class PageModels {
 
 const canStore = (): boolean => globalThis.navigator?.storage?.getDirectory !== undefined
 
-async function fetchList(url: URL): Promise<readonly ServedModel[]> {
+async function fetchList(url: URL, headers: Readonly<Record<string, string>>): Promise<readonly ServedModel[]> {
   const advice = 'Serve the whole folder that the build made, and reload the page'
-  const response = await fetch(url, { cache: 'no-cache' }).catch((error: unknown) => {
+  const response = await fetch(url, { cache: 'no-cache', headers }).catch((error: unknown) => {
     throw new DiopterError(`The page's host does not answer (${error instanceof Error ? error.message : error}).`)
   })
   if (!response.ok)

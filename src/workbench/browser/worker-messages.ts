@@ -5,6 +5,8 @@ import type { DroppedFolder } from './dropped-folder.ts'
 export interface WorkerSetup {
   /** The URL of the page's folder, with `/` at the end. */
   readonly base: string
+  /** The token of the local server's launch: with it the server also gives the folders that it was started with. */
+  readonly token?: string | null | undefined
   /** Threads of WebAssembly; all cores unless given. */
   readonly threads?: number | undefined
   /** Where hub models come from; the hub unless given. */

@@ -19,6 +19,7 @@ export interface BrowserService extends Service {
 /** A service in Web Workers of this page: one for models, and one for trainings, so that neither waits for the other. */
 export function createBrowserService({
   base = new URL('.', document.baseURI).href,
+  token,
   threads,
   hubEndpoint,
   patience,
@@ -26,7 +27,7 @@ export function createBrowserService({
   const folders = new Map<string, DroppedFolder>()
   const create = () => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'diopter' })
   const greet = (): ToWorker[] => [
-    { kind: 'setup', setup: { base, threads, hubEndpoint } },
+    { kind: 'setup', setup: { base, token, threads, hubEndpoint } },
     ...[...folders].map(([ref, folder]): ToWorker => ({ kind: 'folder', ref, folder })),
   ]
   const [models, trainings] = [new WorkerLane(create, greet), new WorkerLane(create, greet)]

@@ -10,9 +10,9 @@ import { readWorkspace } from './state/url.ts'
 
 const token = takeToken(window)
 const { workspace, problems } = readWorkspace(window.location.hash)
-const browser = createBrowserService()
+const browser = createBrowserService({ token })
 const session = createSession(workspace, browser.addFolder)
-followHistory(session, window)
+followHistory(session, window, token)
 for (const problem of problems) say(session, problem, true)
 void connectEngines(session, browser, token)
 

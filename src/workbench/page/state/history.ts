@@ -1,12 +1,16 @@
 import { type Session, say } from './session.ts'
+import { takeToken, tokenIn } from './token.ts'
 import { readWorkspace, writeWorkspace } from './url.ts'
 import { isStep } from './workspace.ts'
 
 /** Milliseconds until a change that is no step is written: browsers limit how often the address may change. */
 const QUIET = 250
 
-/** Keeps the address and the workspace the same, both ways; returns how to stop that. */
-export function followHistory(session: Session, page: Window): () => void {
+/**
+ * Keeps the address and the workspace the same, both ways; returns how to stop that.
+ * @param token of the server's launch that the page was opened with.
+ */
+export function followHistory(session: Session, page: Window, token: string | null): () => void {
   const { workspace } = session
   let timer: number | undefined
   /** The fragment in the address, and that of the workspace: the address follows when typing pauses. */
@@ -18,8 +22,7 @@ export function followHistory(session: Session, page: Window): () => void {
     timer = undefined
     if (current === written) return
     written = current
-    const address = `${page.location.pathname}${page.location.search}${current === '' ? '' : `#${current}`}`
-    page.history[how](null, '', address)
+    page.history[how](null, '', addressOf(page, current))
   }
   const unsubscribe = workspace.subscribe((action) => {
     // What was typed until now belongs to the place that a step leaves.
@@ -32,6 +35,7 @@ export function followHistory(session: Session, page: Window): () => void {
   })
   const read = () => {
     page.clearTimeout(timer)
+    if (tokenIn(page.location) !== null) enterAgain(page, token, current)
     const fragment = page.location.hash.replace(/^#/, '')
     if (fragment === written) return
     written = fragment
@@ -47,4 +51,14 @@ export function followHistory(session: Session, page: Window): () => void {
     page.removeEventListener('popstate', read)
     page.removeEventListener('hashchange', read)
   }
+}
+
+const addressOf = ({ location }: Window, fragment: string) =>
+  `${location.pathname}${location.search}${fragment === '' ? '' : `#${fragment}`}`
+
+/** The server's address was opened again in this tab: what is shown stays, and another launch's token starts the page anew with it. */
+function enterAgain(page: Window, token: string | null, current: string): void {
+  const brought = takeToken(page)
+  if (page.location.hash === '') page.history.replaceState(null, '', addressOf(page, current))
+  if (brought !== token) page.location.reload()
 }
