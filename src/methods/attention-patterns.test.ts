@@ -50,7 +50,12 @@ describe('attention patterns', () => {
     const all = await attentionPatterns(model, [PROMPT])
     const some = await attentionPatterns(model, [PROMPT], { layers: [-1], heads: [1] })
     expect(some.values.layers).toEqual([1])
-    expect(some.values.prompts[0]!.patterns).toEqual([[all.values.prompts[0]!.patterns[1]![1]]])
+    const { axes, shape, data } = all.values.prompts[0]!.patterns
+    expect({ axes, shape }).toEqual({ axes: ['layer', 'head', 'query', 'key'], shape: [2, 2, 6, 6] })
+    for (let row = 0; row < 2 * 2 * 6; row++)
+      expect(data.subarray(row * 6, row * 6 + 6).reduce((sum, weight) => sum + weight)).toBeCloseTo(1, 5)
+    // The last head's part of all.
+    expect(some.values.prompts[0]!.patterns).toMatchObject({ shape: [1, 1, 6, 6], data: data.subarray(3 * 36) })
     const scores = all.values.ranking.previous.map(({ score }) => score)
     expect(scores).toEqual([...scores].sort((a, b) => b - a))
     await expect(attentionPatterns(model, [PROMPT], { heads: [2] })).rejects.toThrow(

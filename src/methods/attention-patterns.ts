@@ -12,7 +12,7 @@
  * tiny there (Jain & Wallace 1902.10186). Many heads rest on the first token when they have nothing to do. A score from one
  * prompt may come from its words rather than from the head: see the check with shuffled tokens.
  */
-import { type Activation, type Model, ofPrompt, type Prompt, type TokenizedPrompt } from '../lab/index.ts'
+import { type Model, ofPrompt, type Prompt, type RunOutput, type TokenizedPrompt } from '../lab/index.ts'
 import { atLeast, atMost, type Check, notTested } from './checks.ts'
 import { keepDone, partialResults, type Standing } from './keep-done.ts'
 import type { MethodOptions } from './options.ts'
@@ -31,14 +31,22 @@ export interface AttentionOptions extends MethodOptions {
 export type HeadScore = 'previous' | 'first' | 'diagonal' | 'entropy'
 const POSITION_SCORES = ['previous', 'first', 'diagonal'] as const
 
+/** One prompt's attention weights: the rows (queries) of a head sum to 1 over keys. */
+export interface PatternArray {
+  readonly axes: readonly ['layer', 'head', 'query', 'key']
+  readonly shape: readonly [layers: number, heads: number, queries: number, keys: number]
+  readonly dtype: 'float32'
+  readonly data: Float32Array
+}
+
 /** Patterns of all prompts, and scores of the heads. */
 export interface AttentionValues {
   readonly layers: readonly number[]
   readonly heads: readonly number[]
   readonly prompts: readonly {
     readonly prompt: TokenizedPrompt
-    /** [layer][head][query][key], in the order of `layers` and `heads`. */
-    readonly patterns: readonly (readonly (readonly (readonly number[])[])[])[]
+    /** In the order of `layers` and `heads`. */
+    readonly patterns: PatternArray
   }[]
   /** [layer][head], means over prompts of at least two tokens; null when there is none. */
   readonly scores: Readonly<Record<HeadScore, readonly (readonly (number | null)[])[]>>
@@ -60,8 +68,9 @@ export async function attentionPatterns(
   const capture = layers.map((layer) => `blocks.${layer}.attn.hook_pattern`)
   const patternsOf = async (prompt: Prompt) => {
     const run = await meter.run([prompt], { capture, edits, prependBos, signal })
-    const patterns = capture.map((hook) => rowsOf(run.captures[hook]!, heads))
-    return { prompt: run.prompts[0]!, patterns, provenance: run.provenance }
+    const prompted = run.prompts[0]!
+    const patterns = patternArray(run, capture, heads, prompted.ids.length)
+    return { prompt: prompted, patterns, scores: scoresOf(patterns), provenance: run.provenance }
   }
   const patternsTwice = async (prompt: Prompt) => {
     const own = await patternsOf(prompt)
@@ -69,11 +78,11 @@ export async function attentionPatterns(
     const { ids } = own.prompt
     const order = shuffledIndices(ids.length - 1, seed)
     const shuffled = await patternsOf([ids[0]!, ...order.map((i) => ids[i + 1]!)])
-    return { ...own, shuffled: shuffled.patterns }
+    return { ...own, shuffled: shuffled.scores }
   }
   type Read = Awaited<ReturnType<typeof patternsTwice>>
   const assemble = (results: readonly Read[], standing: Standing): MethodResult<AttentionValues> => {
-    const scores = scoresOf(results.map(({ patterns }) => patterns))
+    const scores = meanScores(results.map(({ scores }) => scores))
     return {
       values: {
         layers,
@@ -96,12 +105,10 @@ export async function attentionPatterns(
   const onPartial = partialResults(options, assemble)
   const { results, complete } = await keepDone(prompts, 'prompts', options, { work: patternsTwice, onPartial })
   const whole = assemble(results, { checks: [], complete })
-  const shuffled = scoresOf(results.map(({ shuffled }) => shuffled))
+  const shuffled = meanScores(results.map(({ shuffled }) => shuffled))
   return { ...whole, checks: attentionChecks(layers, heads, whole.values.scores, shuffled, results) }
 }
 
-type Pattern = readonly (readonly number[])[]
-type Patterns = readonly (readonly Pattern[])[]
 type Scores = AttentionValues['scores']
 
 const mapScores = <T>(make: (name: HeadScore) => T): Record<HeadScore, T> => ({
@@ -111,37 +118,67 @@ const mapScores = <T>(make: (name: HeadScore) => T): Record<HeadScore, T> => ({
   entropy: make('entropy'),
 })
 
-/** [H, Q, K] of one prompt as nested lists of the chosen heads. */
-function rowsOf(activation: Activation, heads: readonly number[]): Pattern[] {
-  const { data, shape } = ofPrompt(activation, 0)
-  const [, queries, keys] = shape as [number, number, number]
-  return heads.map((head) =>
-    Array.from({ length: queries }, (_, q) => {
-      const start = (head * queries + q) * keys
-      return Array.from(data.subarray(start, start + keys) as Float32Array)
-    }),
-  )
+/** The chosen heads of the captured hooks of a run of one prompt, copied once. */
+function patternArray(
+  { captures }: RunOutput,
+  hooks: readonly string[],
+  heads: readonly number[],
+  length: number,
+): PatternArray {
+  const size = length * length
+  const data = new Float32Array(hooks.length * heads.length * size)
+  hooks.forEach((hook, l) => {
+    const layer = ofPrompt(captures[hook]!, 0).data as Float32Array // [H, Q, K]
+    heads.forEach((head, h) => {
+      data.set(layer.subarray(head * size, (head + 1) * size), (l * heads.length + h) * size)
+    })
+  })
+  const shape = [hooks.length, heads.length, length, length] as const
+  return { axes: ['layer', 'head', 'query', 'key'], shape, dtype: 'float32', data }
 }
 
-function scoresOf(prompts: readonly Patterns[]): Scores {
-  const long = prompts.filter((patterns) => patterns[0]![0]!.length > 1)
+/** One prompt's scores; null for a prompt of a single token. */
+function scoresOf({ shape: [layers, heads, length], data }: PatternArray): Scores {
+  const size = length * length
   return mapScores((name) =>
-    prompts[0]!.map((heads, l) =>
-      heads.map((_, h) => (long.length === 0 ? null : mean(long.map((patterns) => score(patterns[l]![h]!, name))))),
+    Array.from({ length: layers }, (_, l) =>
+      Array.from({ length: heads }, (_, h) => {
+        const start = (l * heads + h) * size
+        return length > 1 ? score(data.subarray(start, start + size), length, name) : null
+      }),
     ),
   )
 }
 
-function score(pattern: Pattern, name: HeadScore): number {
-  return mean(
-    pattern.slice(1).map((weights, i) => {
-      const query = i + 1
-      if (name === 'previous') return weights[query - 1]!
-      if (name === 'first') return weights[0]!
-      if (name === 'diagonal') return weights[query]!
-      return -weights.reduce((sum, weight) => (weight > 0 ? sum + weight * Math.log(weight) : sum), 0)
-    }),
+/** Means over the prompts that have scores. */
+function meanScores(prompts: readonly Scores[]): Scores {
+  return mapScores((name) =>
+    prompts[0]![name].map((heads, l) =>
+      heads.map((_, h) => {
+        const scores = prompts.flatMap((scores) => scores[name][l]![h] ?? [])
+        return scores.length === 0 ? null : mean(scores)
+      }),
+    ),
   )
+}
+
+/** `pattern`: [query, key] of one head. */
+function score(pattern: Float32Array, length: number, name: HeadScore): number {
+  let sum = 0
+  for (let query = 1; query < length; query++) {
+    const row = query * length
+    if (name === 'previous') sum += pattern[row + query - 1]!
+    else if (name === 'first') sum += pattern[row]!
+    else if (name === 'diagonal') sum += pattern[row + query]!
+    else sum += entropy(pattern.subarray(row, row + length))
+  }
+  return sum / (length - 1)
+}
+
+function entropy(weights: Float32Array): number {
+  let sum = 0
+  for (const weight of weights) if (weight > 0) sum -= weight * Math.log(weight)
+  return sum
 }
 
 /** A position score below this is no habit that could be lost. */

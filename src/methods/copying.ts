@@ -104,7 +104,11 @@ function valueHeads({ n_heads, n_key_value_heads }: ModelConfig): Tensor {
 }
 
 /** The unembedding [d, V] as attention's output reaches it: through norm weights, whose scales cancel in the ratio. */
-function readingColumns({ weight, hasWeight }: ReadoutContext, config: ModelConfig, layer: number): Tensor {
+export function readingColumns(
+  { weight, hasWeight }: Pick<ReadoutContext, 'weight' | 'hasWeight'>,
+  config: ModelConfig,
+  layer: number,
+): Tensor {
   const through = (name: string, x: Tensor) =>
     hasWeight(`${name}.w`) ? x.mul(weight(`${name}.w`).add(constant(config.norm_weight_offset)).unsqueeze(1)) : x
   const centred = (x: Tensor) => (config.normalization_type?.startsWith('LN') ? x.sub(x.mean(0, true)) : x)

@@ -34,13 +34,16 @@ export async function eigenvalueCopying(
 ): Promise<EigenvalueCopying> {
   const { n_layers, n_heads, n_key_value_heads, d_head, d_model } = model.config
   const weight = (name: string) => model.weights.tensor(name)
-  const unembedding = weight('unembed.W_U')
+  // A toy model's start token may have no logit: eigenvalues are of the tokens that are both read and predicted.
+  const tokens = Math.min(model.config.d_vocab, model.config.d_vocab_out)
+  const unembedding = weight('unembed.W_U').slice(1, 0, tokens)
+  const embedding = weight('embed.W_E').slice(0, 0, tokens)
   const groups = Array.from({ length: n_heads }, (_, head) => Math.floor((head * n_key_value_heads) / n_heads))
   const outputs = Array.from({ length: n_layers }, (_, layer) => {
     const values = weight(`blocks.${layer}.attn.W_V`).gather(tensor(groups, undefined, 'int64'), 0)
     // [H, d, e] read from the embedding, [H, e, d] written to the unembedding: [2, H, e, e]
     const circuits = [unembedding, unembedding.sub(unembedding.mean(1, true))].map((columns) => {
-      const middle = einsum('do,oc->dc', columns, weight('embed.W_E')) // [d, d]: W_U W_E
+      const middle = einsum('do,oc->dc', columns, embedding) // [d, d]: W_U W_E
       const through = einsum('hed,dc->hec', weight(`blocks.${layer}.attn.W_O`), middle)
       return einsum('hec,hcf->hef', through, values)
     })

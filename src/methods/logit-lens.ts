@@ -15,11 +15,11 @@
  * of the stream is far from what the final norm expects, an early row shows what W_U happens to see, not what the model
  * "believes". A token in an early row is often just a frequent one: see the check on marginals.
  */
-import type { Model, Prompt, PromptArray, ReadoutContext, TokenizedPrompt } from '../lab/index.ts'
-import { stack, type Tensor } from '../tensor/index.ts'
+import type { Model, Prompt, TokenizedPrompt } from '../lab/index.ts'
 import { atMost, type Check } from './checks.ts'
 import { keepDone, partialResults, type Standing } from './keep-done.ts'
-import { type LikelyToken, likelyTokens, requireTopK } from './likely-tokens.ts'
+import { type LensRead, type LensReading, lensHooks, lensReadings, lensReadout } from './lens-readout.ts'
+import { requireTopK } from './likely-tokens.ts'
 import type { MethodOptions } from './options.ts'
 import { Meter, type MethodResult } from './result.ts'
 import { mean } from './statistics.ts'
@@ -28,18 +28,6 @@ import { mean } from './statistics.ts'
 export interface LensOptions extends MethodOptions {
   /** How many of the most probable tokens to give per cell; 5 unless said. */
   readonly topK?: number
-}
-
-/** The lens at one layer and position. */
-export interface LensReading {
-  /** Most probable first. */
-  readonly top: readonly LikelyToken[]
-  /** Place, from 0, of the model's final top token in this layer's ranking. */
-  readonly rank: number
-  /** KL(final || this layer), in nats. */
-  readonly kl: number
-  /** In nats. */
-  readonly entropy: number
 }
 
 /** The readings of every prompt, layer and position. */
@@ -62,13 +50,9 @@ export async function logitLens(
   const { topK = 5, signal, edits, prependBos } = options
   requireTopK(model, topK)
   const meter = new Meter(model)
-  const hooks = [
-    'blocks.0.hook_resid_pre',
-    ...Array.from({ length: model.config.n_layers }, (_, l) => `blocks.${l}.hook_resid_post`),
-  ]
-  const layers = ['embed', ...Array.from({ length: model.config.n_layers }, (_, l) => String(l))]
+  const { layers } = lensHooks(model.config)
   const lensOf = async (prompt: Prompt) => {
-    const readout = { reads: hooks, trace: (context: ReadoutContext) => traceLens(context, hooks, topK) }
+    const readout = lensReadout(model.config, topK)
     const run = await meter.run([prompt], { edits, prependBos, signal, readout })
     return { prompt: run.prompts[0]!, read: run.readout, provenance: run.provenance }
   }
@@ -78,7 +62,7 @@ export async function logitLens(
   ): MethodResult<LensValues> => ({
     values: {
       layers,
-      prompts: results.map(({ prompt, read }) => ({ prompt, cells: readings(model, read, layers.length, topK) })),
+      prompts: results.map(({ prompt, read }) => ({ prompt, cells: lensReadings(model, read, topK) })),
     },
     cost: meter.cost,
     edits: meter.edits,
@@ -91,68 +75,10 @@ export async function logitLens(
   return assemble(results, { checks: lensChecks(layers, reads), complete })
 }
 
-/** All readings of rows of one length: each value [n, layers, P, ...]. */
-function traceLens({ activation, logits, unembed }: ReadoutContext, hooks: readonly string[], topK: number) {
-  const final = logits.logSoftmax()
-  const finalTop = final.argmax().unsqueeze(-1) // [n, P, 1]
-  const finalMarginal = final.exp().mean(1) // [n, V]
-  const layers = hooks.map((hook) => {
-    const scores = unembed(activation(hook)).logSoftmax() // [n, P, V]
-    const top = scores.topK(topK)
-    const own = scores.gatherElements(finalTop)
-    return {
-      ids: top.indices,
-      logProbabilities: top.values,
-      rank: own.less(scores).cast('float32').sum(-1),
-      kl: divergence(final, scores),
-      entropy: scores.exp().mul(scores).sum(-1).neg(),
-      marginalKl: divergence(finalMarginal.maximum(TINY).log(), scores.exp().mean(1).maximum(TINY).log()),
-      furthest: scores.sub(final).abs().max([1, 2]),
-    }
-  })
-  const all = (name: keyof (typeof layers)[number]): Tensor =>
-    stack(
-      layers.map((layer) => layer[name]),
-      1,
-    )
-  return {
-    ids: all('ids'),
-    logProbabilities: all('logProbabilities'),
-    rank: all('rank'),
-    kl: all('kl'),
-    entropy: all('entropy'),
-    marginalKl: all('marginalKl'),
-    furthest: layers.at(-1)!.furthest,
-  }
-}
-
-/** Keeps the logarithm of a probability that underflowed finite. */
-const TINY = 1e-38
-
-/** KL(p || q) over the last axis, of log-probabilities. */
-function divergence(p: Tensor, q: Tensor): Tensor {
-  return p.exp().mul(p.sub(q)).sum(-1)
-}
-
-type Read = Readonly<Record<string, readonly PromptArray[]>>
-
-function readings(model: Model, read: Read, layers: number, topK: number): LensReading[][] {
-  const values = (name: string) => read[name]![0]!.data
-  const positions = read.rank![0]!.shape[1]!
-  const [ids, logProbabilities, rank, kl, entropy] = ['ids', 'logProbabilities', 'rank', 'kl', 'entropy'].map(values)
-  return Array.from({ length: layers }, (_, layer) =>
-    Array.from({ length: positions }, (_, position) => {
-      const cell = layer * positions + position
-      const top = likelyTokens(model, ids!, logProbabilities!, cell, topK)
-      return { top, rank: Number(rank![cell]), kl: Number(kl![cell]), entropy: Number(entropy![cell]) }
-    }),
-  )
-}
-
 /** Below this, in nats, a layer's overall token frequencies count as those of the model. */
 const MARGINAL_KL = 1
 
-function lensChecks(layers: readonly string[], reads: readonly Read[]): Check[] {
+function lensChecks(layers: readonly string[], reads: readonly LensRead[]): Check[] {
   const furthest = Math.max(...reads.map(({ furthest }) => Number(furthest![0]!.data[0])))
   const biases = layers.map((_, layer) => mean(reads.map(({ marginalKl }) => Number(marginalKl![0]!.data[layer]))))
   const worst = biases.indexOf(Math.max(...biases))

@@ -1,7 +1,8 @@
 import { gradients } from '../autodiff/index.ts'
 import { DiopterError } from '../errors/index.ts'
 import { narrow, substitute } from '../onnx/index.ts'
-import { concat, constant, type DType, input, type Shape, type Tensor } from '../tensor/index.ts'
+import { constant, type DType, input, type Shape, type Tensor } from '../tensor/index.ts'
+import { after } from './after.ts'
 import type { Optimiser } from './optimisers/index.ts'
 
 /** A trained tensor: its name and shape, and whether weight decay on `weights` includes it (biases and norms are exempt). */
@@ -72,17 +73,16 @@ export function traceStep(parts: StepParts): TracedStep {
   const body = traceGradients(parts)
   return (state, microBatches) => {
     const step = state.step.add(constant(1, 'float64'))
-    const sums: Tensor[][] = []
-    const runs = microBatches.map((batch, k) => {
-      const run = body(state.parameters, k === 0 ? batch : after(sums[k - 1]!, batch), step)
-      sums.push(run.gradients.map((gradient, p) => (k === 0 ? gradient : sums[k - 1]![p]!.add(gradient))))
+    // Each micro-batch waits for the sums of gradients before it, so that one at a time needs memory.
+    let sums: readonly Tensor[] = []
+    const runs = microBatches.map((batch) => {
+      const run = body(state.parameters, sums.length > 0 ? after(sums, batch) : batch, step)
+      sums = run.gradients.map((gradient, p) => sums[p]?.add(gradient) ?? gradient)
       return run
     })
-    const mean = (values: readonly Tensor[]) => {
-      const sum = values.reduce((a, b) => a.add(b))
-      return accumulate === 1 ? sum : sum.mul(constant(1 / accumulate, sum.dtype))
-    }
-    const raw = sums.at(-1)!.map((sum) => (accumulate === 1 ? sum : sum.mul(constant(1 / accumulate))))
+    const share = (sum: Tensor) => (accumulate === 1 ? sum : sum.mul(constant(1 / accumulate, sum.dtype)))
+    const mean = (values: readonly Tensor[]) => share(values.reduce((a, b) => a.add(b)))
+    const raw = sums.map(share)
     const gradientNorm = raw
       .map((gradient) => gradient.square().sum())
       .reduce((a, b) => a.add(b))
@@ -160,11 +160,4 @@ function clip(gradient: Tensor, norm: Tensor, limit: number | undefined): Tensor
     .div(norm.add(constant(1e-6)))
     .minimum(constant(1))
   return gradient.mul(scale)
-}
-
-/** The batch, to be had only when `done` are computed. */
-function after(done: readonly Tensor[], batch: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  const firsts = concat(done.map((t) => t.reshape(t.size).slice(0, 0, 1)), 0)
-  const zero = firsts.reshape(1, done.length).argmax(0).sum()
-  return Object.fromEntries(Object.entries(batch).map(([name, t]) => [name, t.add(zero.cast(t.dtype))]))
 }

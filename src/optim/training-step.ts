@@ -1,4 +1,4 @@
-import type { Engine, Program, TensorValue } from '../engine/index.ts'
+import type { Engine, Program, StoredTensor, TensorValue } from '../engine/index.ts'
 import type { WorkOptions } from '../errors/index.ts'
 import { concat, input, type Tensor, type TypedArray, topologicalOrder } from '../tensor/index.ts'
 import { createOptimiser, type OptimiserSpec } from './optimisers/index.ts'
@@ -21,6 +21,8 @@ export interface TrainingStepOptions {
   readonly accumulate?: number
   /** Steps in one graph: several make small models faster, because parameters cross into ONNX Runtime less often. */
   readonly stepsPerRun?: number
+  /** What the loss reads and no step changes, by input name: for example the weights of a model that is not trained. */
+  readonly weights?: ReadonlyMap<string, StoredTensor>
 }
 
 /** All that a training needs to go on: how many steps are done, and float32 values by name. */
@@ -103,7 +105,7 @@ export function compileTrainingStep(engine: Engine, options: TrainingStepOptions
     0,
   )
   const outputs = [report, ...state.parameters, ...state.moments.flat()]
-  const program: Program = engine.compile(outputs, { residency: 'inputs' })
+  const program: Program = engine.compile(outputs, { residency: 'inputs', weights: options.weights })
   // Not every rule asks for the step's number, nor every loss for all of a batch.
   const reached = new Set(topologicalOrder(outputs))
   const fedBatches = batchInputs.filter(([, t]) => reached.has(t))

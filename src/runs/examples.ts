@@ -19,3 +19,11 @@ export const EXAMPLE_PAIR: PairJson = {
   answer: ' were',
   wrong: ' was',
 }
+
+/** A noun whose gender the pronoun follows: the shipped text model gets both right. */
+export const EXAMPLE_PRONOUN_PAIR: PairJson = {
+  clean: 'The lady put on',
+  corrupt: 'The gentleman put on',
+  answer: ' her',
+  wrong: ' his',
+}

@@ -35,6 +35,8 @@ export function readField(field: FormField, text: string): FieldValue {
       return readNumber(field, typed, fail)
     case 'integers':
       return enough(field, readIntegers(field, typed, fail), fail)
+    case 'text':
+      return typed
     case 'texts':
       return enough(field, lines(text), fail)
     case 'prompts':

@@ -2,8 +2,8 @@ import type * as v from 'valibot'
 import { DiopterError } from '../errors/index.ts'
 import { promptSchema } from './prompt-schema.ts'
 
-/** One of some words; yes or no; a number; a list of whole numbers; texts; or prompts, each a text or token ids. */
-export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'texts' | 'prompts'
+/** One of some words; yes or no; a number; a list of whole numbers; a text; texts; or prompts, each a text or token ids. */
+export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'text' | 'texts' | 'prompts'
 
 /** What a person can fill in, as plain data. */
 export interface FormField {
@@ -67,6 +67,8 @@ function shapeOf(schema: Part, unknown: Unknown): Shape {
       return { kind: 'switch', ...limits }
     case 'number':
       return { kind: 'number', ...limits }
+    case 'string':
+      return { kind: 'text', ...limits }
     case 'array':
       return { ...listOf(schema.item!, unknown), ...limits }
     default:

@@ -29,6 +29,8 @@ export interface MethodContext extends WorkOptions {
   readonly prependBos?: boolean | undefined
   /** Gives values as far as they are computed, on the way: those of a cancelled run. Work is then done in smaller batches. */
   readonly onPartial?: ((result: MethodResult<object>) => void) | undefined
+  /** Reads a file that a parameter names; absent where parameters cannot name files: in browsers, and for who asks a server. */
+  readonly readFile?: ((path: string) => Promise<Uint8Array>) | undefined
   /** Streams new tokens (`generate`). */
   readonly onToken?: GenerateOptions['onToken'] | undefined
 }

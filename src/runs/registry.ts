@@ -5,21 +5,29 @@ import { attention } from './rows/attention.ts'
 import { attribute } from './rows/attribute.ts'
 import { attributionPatch } from './rows/attribution-patch.ts'
 import { capture } from './rows/capture.ts'
+import { circuitsRow } from './rows/circuits.ts'
+import { edgeAttributionRow } from './rows/edge-attribution.ts'
 import { generate } from './rows/generate.ts'
 import { heads } from './rows/heads.ts'
 import { lens } from './rows/lens.ts'
 import { patch } from './rows/patch.ts'
+import { pathPatch } from './rows/path-patch.ts'
 import { predict } from './rows/predict.ts'
+import { tunedLensRow } from './rows/tuned-lens.ts'
 
 /** Every method: a new one is a file in methods/, a row file beside these, and a line here. */
 export const methods: readonly Method[] = [
   predict,
   lens,
+  tunedLensRow,
   attention,
   heads,
+  circuitsRow,
   attribute,
   patch,
   attributionPatch,
+  pathPatch,
+  edgeAttributionRow,
   ablate,
   capture,
   generate,

@@ -16,6 +16,8 @@ export interface RunnerOptions extends WorkOptions {
     model: ModelSpec,
     options: { readonly backend: RunSpec['backend'] } & WorkOptions,
   ) => Promise<Model>
+  /** Reads files that a spec's parameters name; without it such a spec is refused. */
+  readonly readFile?: ((path: string) => Promise<Uint8Array>) | undefined
   /** Streams new tokens of `generate`. */
   readonly onToken?: GenerateOptions['onToken'] | undefined
   /** Gives the result so far, as a cancelled run would give it, whenever more of it is computed; work is then in smaller batches. */
@@ -48,7 +50,7 @@ export function parseSpec(json: unknown): RunSpec {
 /** Runs an experiment. Throws as `parseSpec` does, and what opening the model and the method throw. */
 export async function runSpec(input: RunSpecInput, options: RunnerOptions): Promise<RunResult> {
   const spec = parseSpec(input)
-  const { signal, onProgress, onToken, onPartial } = options
+  const { signal, onProgress, onToken, onPartial, readFile } = options
   const method = methodOf(spec.method)
   const model = await options.openModel(spec.model, { backend: spec.backend, signal, onProgress })
   const resultOf = (result: MethodResult<object>): RunResult => ({
@@ -68,6 +70,7 @@ export async function runSpec(input: RunSpecInput, options: RunnerOptions): Prom
     signal,
     onProgress,
     onToken,
+    readFile,
     onPartial: onPartial && ((partial) => onPartial(resultOf(partial))),
   })
   return resultOf(result)

@@ -3,7 +3,7 @@
 import { signColors } from './colors.ts'
 import { displayWidth, pad, truncate, visibleLabel, visibleText } from './labels.ts'
 import { type Axis, axis, commonFormat, exactValue, formatNumber, isPresent, type Value } from './scales.ts'
-import { document, element, fitText, LINE, label, type Markup, mark, round, textWidth, themed } from './svg.ts'
+import { document, element, fitText, LINE, label, MARGIN, type Markup, mark, round, textWidth, themed } from './svg.ts'
 import type { Table } from './table.ts'
 import { columnsOf, inColor, noteLines, type TextOptions, titleLines } from './terminal.ts'
 import { defineView } from './view.ts'
@@ -26,21 +26,25 @@ export interface BarListProps {
   readonly valueLabel: string
 }
 
-const BAR_WIDTH = 420
+const WIDEST = 420
+/** Bars that are narrower say nothing. */
+const NARROWEST = 140
 const PITCH = 20
 
 /** Horizontal bars from zero, positive to the right. */
-export const barList = defineView<BarListProps>({ svg, text, table })
+export const barList = defineView<BarListProps>({ svg, text, table, wraps: true })
 
-function svg(props: BarListProps): string {
+function svg(props: BarListProps, width = Number.POSITIVE_INFINITY): string {
   const labels = props.bars.map((bar) => fitText(visibleLabel(bar.label), 220))
   const left = Math.max(0, ...labels.map((text) => textWidth(text))) + 10
   const line = barAxis(props)
   const format = commonFormat(props.bars.map((bar) => bar.value))
   const bottom = props.bars.length * PITCH
-  const x = (value: number) => left + line.position(value) * BAR_WIDTH
   const numbers = Math.max(0, ...props.bars.map((bar) => (isPresent(bar.value) ? textWidth(format(bar.value)) : 0)))
-  const ticks = line.ticks(5).flatMap((tick) => [
+  const room = Math.floor(width - 2 * MARGIN - left - 14 - numbers)
+  const barWidth = Math.max(NARROWEST, Math.min(WIDEST, room))
+  const x = (value: number) => left + line.position(value) * barWidth
+  const ticks = line.ticks(barWidth < 260 ? 3 : 5).flatMap((tick) => [
     element('path', {
       d: `M${round(x(tick))} 0V${bottom + 4}`,
       stroke: 'currentColor',
@@ -52,12 +56,12 @@ function svg(props: BarListProps): string {
     label(left - 8, row * PITCH + 14, labels[row]!, { 'text-anchor': 'end' }),
     ...drawnBar(bar, row, x),
     // All numbers in one column to the right: never under a bar or a whisker.
-    label(left + BAR_WIDTH + 10 + numbers, row * PITCH + 14, isPresent(bar.value) ? format(bar.value) : '–', {
+    label(left + barWidth + 10 + numbers, row * PITCH + 14, isPresent(bar.value) ? format(bar.value) : '–', {
       'text-anchor': 'end',
     }),
     mark(
       'rect',
-      { x: 0, y: row * PITCH, width: left + BAR_WIDTH + 10 + numbers, height: PITCH, fill: 'none' },
+      { x: 0, y: row * PITCH, width: left + barWidth + 10 + numbers, height: PITCH, fill: 'none' },
       {
         row,
         column: 0,
@@ -68,12 +72,12 @@ function svg(props: BarListProps): string {
   ])
   return document({
     title: props.title,
-    width: left + BAR_WIDTH + 14 + numbers,
+    width: left + barWidth + 14 + numbers,
     height: bottom + 2 * LINE + 10,
     body: [
       ...ticks,
       ...rows,
-      label(left + BAR_WIDTH / 2, bottom + 34, visibleText(props.valueLabel), {
+      label(left + barWidth / 2, bottom + 34, visibleText(props.valueLabel), {
         'text-anchor': 'middle',
         'fill-opacity': 0.7,
       }),

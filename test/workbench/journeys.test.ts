@@ -67,10 +67,11 @@ describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumP
     await tab.getByRole('heading', { name: /Layer 1\s*Head 3/ }).waitFor()
   })
 
-  it('patching: a cell opens its own run beside the clean and the corrupted one', async () => {
+  it('cause: what is quick runs by itself; a cell opens its own run beside the clean and the corrupted one', async () => {
     await open({ hash: '#tab=cause' })
     await whenOpen(tab)
-    await runPanel(tab, 'patch')
+    for (const method of ['attribute', 'patch'])
+      await panelOf(tab, method).getByText('ran by itself').waitFor({ timeout: 60_000 })
     await mark('patch', 'layer: layer 1').click()
     await tab.getByRole('button', { name: 'Open this run' }).click()
     const drawer = tab.getByRole('dialog', { name: 'The runs behind this cell' })

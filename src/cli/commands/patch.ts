@@ -1,22 +1,14 @@
 import { Option } from 'commander'
 import type { TokenizedPrompt } from '../../lab/index.ts'
-import type { PairJson, RunResult } from '../../runs/index.ts'
-import { readPrompt } from '../../runs/prompt-text.ts'
+import type { RunResult } from '../../runs/index.ts'
 import { truncate, wrap } from '../../views/labels.ts'
 import { defineCommand, type Session } from '../command.ts'
-import { UsageError } from '../errors.ts'
-import { readJsonLines } from '../files.ts'
 import { wholeNumbers } from '../flags.ts'
-import { parseToken, recordOf } from '../prompts.ts'
-import { answerMetricOption, answerOptions, pairsOption } from '../questions.ts'
+import { directionOption, type PairFlags, pairOptions, readPairs } from '../pairs.ts'
+import { answerMetricOption } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
-interface Flags extends MethodFlags {
-  readonly clean?: string
-  readonly corrupt?: string
-  readonly answer?: string
-  readonly wrong?: string
-  readonly pairs?: string
+interface Flags extends MethodFlags, PairFlags {
   readonly what: string
   readonly by?: string
   readonly direction?: string
@@ -35,15 +27,10 @@ export const patch = defineCommand<Flags>({
   name: 'patch',
   summary: 'Where a difference between two prompts is carried (activation patching)',
   options: [
-    new Option('--clean <prompt>', 'the prompt that has the answer'),
-    new Option('--corrupt <prompt>', 'the prompt that differs in what matters'),
-    ...answerOptions,
+    ...pairOptions,
     new Option('--what <activation>', 'what is patched').choices(WHAT).default('resid_pre'),
     new Option('--by <axis>', 'what one cell covers').choices(['position', 'layer', 'head', 'head_position', 'neuron']),
-    new Option(
-      '--direction <direction>',
-      'whose activations go into whose run (default: clean_into_corrupted)',
-    ).choices(['clean_into_corrupted', 'corrupted_into_clean']),
+    directionOption,
     new Option('--one-direction', 'leave the other direction out'),
     new Option('--estimate', 'estimate all cells from one gradient (attribution patching)'),
     new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
@@ -51,7 +38,6 @@ export const patch = defineCommand<Flags>({
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
     new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),
     answerMetricOption,
-    pairsOption,
     ...methodOptions,
   ],
   details: 'Values are raw metric values of the patched run; by default clean activations go into the corrupted run.',
@@ -99,26 +85,4 @@ async function alignmentLines({ values }: RunResult, { text }: Session): Promise
   return lines.flatMap((line) =>
     line.startsWith(' ') ? [truncate(line, text.width, text.unicode)] : wrap(line, text.width),
   )
-}
-
-async function readPairs({ pairs, clean, corrupt, answer, wrong }: Flags): Promise<PairJson[]> {
-  if (pairs !== undefined) {
-    if (clean !== undefined || corrupt !== undefined || answer !== undefined || wrong !== undefined)
-      throw new UsageError('--pairs holds prompts and answers: leave out --clean, --corrupt, --answer and --wrong.')
-    const lines = await readJsonLines(pairs)
-    return lines.map((line, i) => recordOf(line, `${pairs}, entry ${i + 1}`) as unknown as PairJson)
-  }
-  if (clean === undefined || corrupt === undefined || answer === undefined)
-    throw new UsageError(
-      'Patching needs --clean, --corrupt and --answer (and --wrong for a logit difference), or --pairs FILE.jsonl.',
-    )
-  const prompt = readPrompt(clean)
-  return [
-    {
-      clean: prompt,
-      corrupt: readPrompt(corrupt),
-      answer: parseToken(answer, prompt),
-      ...(wrong === undefined ? {} : { wrong: parseToken(wrong, prompt) }),
-    },
-  ]
 }

@@ -5,7 +5,11 @@ import type { Forward } from '../forward.ts'
  * The norm called `name` (`blocks.0.ln1`) of x [...tokens, d], with its own weight and bias where it has them.
  * Hooks see the scale [...tokens, 1] and the normalized x before weight and bias. Without norms, x itself.
  */
-export function norm(forward: Forward, name: string, x: Tensor): Tensor {
+export function norm(
+  forward: Pick<Forward, 'config' | 'hook' | 'weight' | 'hasWeight'>,
+  name: string,
+  x: Tensor,
+): Tensor {
   const { normalization_type, eps, norm_weight_offset } = forward.config
   if (normalization_type === null) return x
   const standardize = normalization_type.startsWith('LN') ? layerNorm : rmsNorm

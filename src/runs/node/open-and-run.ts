@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { DiopterError } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import { type LoadOptions, loadModel } from '../../lab/node/load-model.ts'
@@ -38,6 +39,7 @@ export async function openAndRun(spec: RunSpecInput, options: OpenAndRunOptions 
   try {
     return await runSpec(spec, {
       ...options,
+      readFile: (path) => readFile(path),
       openModel: async (model, { backend }) => {
         opened = await openSpecModel(model, backend, options)
         return opened

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { type AttentionValues, attentionPatterns } from '../../methods/index.ts'
-import type { ViewSpec } from '../../views/index.ts'
+import { matrixAt, type ViewSpec } from '../../views/index.ts'
 import { EXAMPLE_TEXT } from '../examples.ts'
 import { headsField, layersField, promptList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
@@ -39,7 +39,12 @@ function patternViews({ layers, heads, prompts }: AttentionValues): ViewSpec[] {
       heads.map(
         (head, h): ViewSpec => ({
           view: 'attention',
-          props: { title: `L${layer}H${head}`, pattern: patterns[l]![h]!, queryTokens: tokens, keyTokens: tokens },
+          props: {
+            title: `L${layer}H${head}`,
+            pattern: matrixAt(patterns, l, h)!,
+            queryTokens: tokens,
+            keyTokens: tokens,
+          },
           places: {
             all: { ...own, layer, head },
             rows: positionPlaces(tokens),

@@ -28,7 +28,7 @@ describe('chosen cells', () => {
     expect(chosenBlocks(4, 3, (_, column) => column === 1)).toEqual([{ row: 0, column: 1, rows: 4, columns: 1 }])
   })
 
-  it('are those whose place is at the selected one', () => {
+  it('are those whose place is at the selected one, and names what others of the picture name', () => {
     fc.assert(
       fc.property(
         place,
@@ -39,7 +39,14 @@ describe('chosen cells', () => {
           const places = { all, rows, columns }
           const test = placeTest(places, selected)
           for (const row of [0, 1, 2]) {
-            for (const column of [0, 1, 2]) expect(test(row, column)).toBe(isAt(placeAt(places, row, column), selected))
+            for (const column of [0, 1, 2]) {
+              const own = placeAt(places, row, column)
+              const named = (Object.keys(selected) as (keyof Place)[]).filter((key) =>
+                [...rows, ...columns].some((other) => other[key] !== undefined && selected[key] !== undefined),
+              )
+              const isComplete = named.every((key) => own[key] !== undefined)
+              expect(test(row, column)).toBe(isAt(own, selected) && isComplete)
+            }
           }
         },
       ),

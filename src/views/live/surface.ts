@@ -37,14 +37,17 @@ export function sameMark(a: Mark | undefined, b: Mark | undefined): boolean {
   return a?.row === b?.row && a?.column === b?.column
 }
 
-/** `isAt` of `placeAt` for the marks of a picture. */
+/** `isAt` of `placeAt` for the marks of a picture; where its rows name layers, the one of no layer (the embedding) is at none. */
 export function placeTest(places: Places | undefined, selected: Place): Chosen {
   const wanted = (Object.keys(selected) as (keyof Place)[]).filter((key) => selected[key] !== undefined)
+  const named = (list: readonly Place[] | undefined, key: keyof Place) =>
+    list?.some((place) => place[key] !== undefined) ?? false
+  const needed = new Set(wanted.filter((key) => named(places?.rows, key) || named(places?.columns, key)))
   return (row, column) => {
     let common = false
     for (const key of wanted) {
       const own = places?.columns?.[column]?.[key] ?? places?.rows?.[row]?.[key] ?? places?.all?.[key]
-      if (own === undefined) continue
+      if (own === undefined && !needed.has(key)) continue
       if (own !== selected[key]) return false
       common = true
     }

@@ -99,15 +99,19 @@ function markOf(element: SVGElement): Mark {
   return { row: Number(element.dataset.row), column: Number(element.dataset.column) }
 }
 
+/** What says that a mark is the chosen one: only buttons can be pressed. */
+const chosenState = (element: SVGElement) =>
+  element.getAttribute('role') === 'button' ? 'aria-pressed' : 'aria-current'
+
 function emphasise(element: SVGElement): void {
-  element.setAttribute('aria-pressed', 'true')
+  element.setAttribute(chosenState(element), 'true')
   element.style.setProperty('stroke', 'currentColor')
   element.style.setProperty('stroke-opacity', '1')
   element.style.setProperty('stroke-width', '2.5')
 }
 
 function plain(element: SVGElement): void {
-  element.removeAttribute('aria-pressed')
+  element.removeAttribute(chosenState(element))
   for (const property of ['stroke', 'stroke-opacity', 'stroke-width']) element.style.removeProperty(property)
 }
 

@@ -1,14 +1,14 @@
 import { DiopterError } from '../../errors/index.ts'
 import type { Exchange } from '../service/create-service.ts'
 import type { ServiceRequest } from '../service/messages.ts'
-import { encodeEvent } from '../service/wire.ts'
+import type { WireEvent } from '../service/wire.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
 /** A request that has not ended. */
 interface Pending {
   readonly id: number
   readonly request: ServiceRequest
-  readonly receive: (event: string) => void
+  readonly receive: (event: WireEvent) => void
   readonly end: () => void
   readonly fail: (error: DiopterError) => void
   /** Runs and trainings: one at a time, in order. */
@@ -39,14 +39,14 @@ export class WorkerLane {
     this.worker?.postMessage(message)
   }
 
-  send(request: ServiceRequest, receive: (event: string) => void): Exchange {
+  send(request: ServiceRequest, receive: (event: WireEvent) => void): Exchange {
     const id = this.nextId++
     const heavy = request.kind === 'run' || request.kind === 'train'
     const ended = new Promise<void>((end, fail) => {
       this.pending.set(id, { id, request, receive, end, fail, heavy, sent: false })
     })
     const ahead = heavy ? [...this.pending.values()].filter((other) => other.heavy).length - 1 : 0
-    if (ahead > 0) receive(encodeEvent({ kind: 'queued', id, ahead }))
+    if (ahead > 0) receive({ kind: 'queued', id, ahead })
     this.sendWaiting()
     return { ended, cancel: () => this.cancel(id), stop: () => this.stop(id) }
   }

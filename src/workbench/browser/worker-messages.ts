@@ -1,4 +1,5 @@
 import type { ServiceRequest } from '../service/messages.ts'
+import type { WireEvent } from '../service/wire.ts'
 import type { DroppedFolder } from './dropped-folder.ts'
 
 /** What a worker must know before its first request. */
@@ -20,10 +21,10 @@ export type ToWorker =
   | { readonly kind: 'request'; readonly id: number; readonly request: ServiceRequest }
   | { readonly kind: 'cancel'; readonly id: number }
 
-/** What the worker tells the page: an event of a request, encoded by `encodeEvent`. */
+/** What the worker tells the page: an event of a request, as the browser clones it. */
 export interface FromWorker {
   readonly id: number
-  readonly event: string
+  readonly event: WireEvent
   /** Whether no event will follow. */
   readonly last: boolean
 }

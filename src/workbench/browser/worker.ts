@@ -6,7 +6,7 @@ import { openModel } from '../../lab/index.ts'
 import { type ServiceHost, serveRequest } from '../service/answer.ts'
 import type { BackendName } from '../service/messages.ts'
 import { OpenModels } from '../service/open-models.ts'
-import { encodeEvent, isLast } from '../service/wire.ts'
+import { isLast } from '../service/wire.ts'
 import { PageModels } from './page-models.ts'
 import { SharedBackends } from './shared-backends.ts'
 import type { FromWorker, ToWorker, WorkerSetup } from './worker-messages.ts'
@@ -58,7 +58,7 @@ async function answer(id: number, request: unknown, host: ServiceHost): Promise<
   const send = (message: FromWorker) => globalThis.postMessage(message)
   await serveRequest(
     request,
-    { signal: controller.signal, send: (event) => send({ id, event: encodeEvent(event), last: isLast(event) }) },
+    { signal: controller.signal, send: (event) => send({ id, event, last: isLast(event) }) },
     host,
   )
   running.delete(id)

@@ -1,7 +1,7 @@
 import { DiopterError, throwIfAborted } from '../../errors/index.ts'
 import type { RequestName, Requests, ServiceRequest } from './messages.ts'
 import type { RequestOptions, Service } from './service.ts'
-import { decodeEvent, isLast } from './wire.ts'
+import { isLast, type WireEvent } from './wire.ts'
 
 /** One request on its way. */
 export interface Exchange {
@@ -15,8 +15,8 @@ export interface Exchange {
 
 /** How requests and events travel: messages of a worker, or HTTP. */
 export interface Transport {
-  /** Sends a request; `receive` gets its events, encoded, in order. */
-  send(request: ServiceRequest, receive: (event: string) => void): Exchange
+  /** Sends a request; `receive` gets its events in order. */
+  send(request: ServiceRequest, receive: (event: WireEvent) => void): Exchange
   /** Milliseconds from `cancel` to `stop`; 2000 unless given. */
   readonly patience?: number
   dispose(): Promise<void>
@@ -43,9 +43,8 @@ async function askOver<Name extends RequestName>(
   try {
     return await new Promise((resolve, reject) => {
       let over = false
-      const receive = (text: string) => {
+      const receive = (event: WireEvent) => {
         if (over) return
-        const event = decodeEvent(kind, text)
         over = isLast(event)
         switch (event.kind) {
           case 'done':
@@ -65,9 +64,9 @@ async function askOver<Name extends RequestName>(
             return onEvent?.(event)
         }
       }
-      const exchange = transport.send({ kind, ...ask } as unknown as ServiceRequest, (text) => {
+      const exchange = transport.send({ kind, ...ask } as unknown as ServiceRequest, (event) => {
         try {
-          receive(text)
+          receive(event)
         } catch (error) {
           reject(error)
           exchange.stop()

@@ -1,6 +1,7 @@
 import { DiopterError } from '../../errors/index.ts'
 import type { Exchange, Transport } from './create-service.ts'
 import type { ServiceRequest } from './messages.ts'
+import { decodeEvent, type WireEvent } from './wire.ts'
 
 /** The header that carries the token of the server's launch. */
 export const TOKEN_HEADER = 'x-diopter-token'
@@ -26,7 +27,7 @@ export function httpTransport({ address = '', token }: HttpTransportOptions): Tr
     request: ServiceRequest,
     connection: AbortController,
     onJob: (id: string) => void,
-    receive: (event: string) => void,
+    receive: (event: WireEvent) => void,
   ): Promise<void> => {
     open.add(connection)
     try {
@@ -39,8 +40,10 @@ export function httpTransport({ address = '', token }: HttpTransportOptions): Tr
       const id = response.headers.get(JOB_HEADER)
       if (!response.ok || !response.body || id === null) throw new DiopterError(await sentenceOf(response))
       onJob(id)
-      await eachLine(response.body, receive)
+      await eachLine(response.body, (line) => receive(decodeEvent(request.kind, line)))
     } finally {
+      // Nobody reads on, whatever is still under way.
+      connection.abort()
       open.delete(connection)
     }
   }

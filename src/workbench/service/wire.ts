@@ -17,9 +17,10 @@ export function isLast({ kind }: Pick<WireEvent, 'kind'>): boolean {
   return kind === 'done' || kind === 'failed' || kind === 'cancelled'
 }
 
-/** An event as one line of JSON without its line break; typed arrays are written as `resultToJson` does. */
+/** An event as one line of JSON without its line break; typed arrays are their bytes. */
 export function encodeEvent(event: WireEvent): string {
-  return toJsonText(event.kind === 'log' ? { ...event, entries: writeLog(event.entries) } : withWrittenLog(event))
+  const written = event.kind === 'log' ? { ...event, entries: writeLog(event.entries) } : withWrittenLog(event)
+  return toJsonText(written, 'base64')
 }
 
 /** Reads what `encodeEvent` wrote of a request of that kind. Throws where it is something else. */

@@ -29,7 +29,11 @@ export function PanelActions({ method, work }: { readonly method: Method; readon
       kind: 'pin',
       pin: { key: `${specKey(result.spec)} ${performance.now()}`, label: pinLabel(result), result },
     })
-    say(session, `${method.title} is pinned; pin another run of it to see the difference.`)
+    const isSecond = session.comparison.get().pins.length > 1
+    say(
+      session,
+      `${method.title} is pinned; ${isSecond ? 'Compare, at the top, shows what is pinned.' : 'pin another run of it to see the difference.'}`,
+    )
   }
   return (
     <div className="panel-actions">

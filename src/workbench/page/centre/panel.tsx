@@ -2,6 +2,7 @@ import { Collapsible } from 'radix-ui'
 import { useId } from 'react'
 import type { Method } from '../../../runs/index.ts'
 import type { Job } from '../state/jobs.ts'
+import { UNASKED_SECONDS } from '../state/self-run.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { Button } from '../ui/button.tsx'
@@ -74,7 +75,11 @@ function PanelBody({ method }: { readonly method: Method }) {
       {shown && (
         <div className={isStale ? 'panel-result stale' : 'panel-result'}>
           {!shown.complete && job?.status !== 'running' && (
-            <p className="panel-note">Cancelled: this is what was done until then.</p>
+            <p className="panel-note">
+              {record?.unasked
+                ? `It began by itself and stopped, as all of it takes longer than ${UNASKED_SECONDS} s: this is what was done until then. Run it for the rest.`
+                : 'Cancelled: this is what was done until then.'}
+            </p>
           )}
           <RunPictures result={shown} method={method} />
           <RunDetails result={shown} />
@@ -96,7 +101,12 @@ function RunButton({ work, job }: { readonly work: PanelWork; readonly job: Job 
       <Button look="primary" type="submit" icon="play" disabled={work.asked.spec === null}>
         Run
       </Button>
-      {work.shown?.complete && <span className="muted small">{timeText(work.shown.cost.milliseconds)}</span>}
+      {work.shown?.complete && (
+        <span className="muted small">
+          {work.record?.unasked && 'ran by itself, '}
+          {timeText(work.shown.cost.milliseconds)}
+        </span>
+      )}
     </>
   )
 }

@@ -1,6 +1,7 @@
 import { useEffect } from 'react'
 import type { Method, RunResult, RunSpecInput } from '../../../runs/index.ts'
 import { type RunRecord, specKey } from '../state/results.ts'
+import { startsByItself } from '../state/self-run.ts'
 import { type Session, useSession, useWorkspace } from '../state/session.ts'
 import { type SpecOrReason, specOf } from '../state/spec.ts'
 import { useStore } from '../state/store.ts'
@@ -42,19 +43,20 @@ export function usePanel(method: Method): PanelWork {
   const { data: model } = useOpenedModel()
   const isOpen = model !== undefined && model.ref === workspace.model
   const wasRun = workspace.panels[method.name]?.ran === true
-  // A link runs again what it was made after; quick methods follow the prompts and chips.
+  // A link runs again what it was made after; some panels start by themselves; quick methods follow the prompts and chips.
   const follows = last?.result?.complete === true && last.result.cost.milliseconds < QUICK_MS
-  const mustRun = isOpen && present === undefined && key !== null && (last === undefined ? wasRun : follows)
+  const mustRun =
+    isOpen && present === undefined && key !== null && (last === undefined ? wasRun || startsByItself(method) : follows)
   const written = JSON.stringify(asked.spec)
   useEffect(() => {
     if (!mustRun) return
     const run = () => {
       overtake(session, method.name)
-      void runSpecAsJob(session, JSON.parse(written) as RunSpecInput, { panel: method.name })
+      void runSpecAsJob(session, JSON.parse(written) as RunSpecInput, { panel: method.name, unasked: !wasRun })
     }
     const timer = setTimeout(run, PAUSE)
     return () => clearTimeout(timer)
-  }, [mustRun, written, method, session])
+  }, [mustRun, written, wasRun, method, session])
 
   const shown = present?.result ?? last?.result ?? null
   return { asked, record: present, shown, isStale: shown !== null && shown !== present?.result, run }

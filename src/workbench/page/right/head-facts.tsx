@@ -1,4 +1,4 @@
-import type { AttentionValues } from '../../../methods/index.ts'
+import type { AttentionValues, PatternArray } from '../../../methods/index.ts'
 import { methodOf } from '../../../runs/index.ts'
 import { specKey } from '../state/results.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
@@ -29,13 +29,13 @@ export function HeadFacts({
   const values = record?.result?.values as unknown as AttentionValues | undefined
   const l = values?.layers.indexOf(layer) ?? -1
   const h = values?.heads.indexOf(head) ?? -1
-  const pattern = values?.prompts[0]?.patterns[l]?.[h]
+  const weights = values && l >= 0 && h >= 0 ? weightsFrom(values.prompts[0]!.patterns, l, h, position) : null
   return (
     <section className="side-section" aria-label="Head">
       <h3 className="side-title">
         Head L{layer}H{head} attends to
       </h3>
-      {values && pattern ? (
+      {values && weights ? (
         <>
           <dl className="scores">
             {(['previous', 'first', 'diagonal'] as const).map((name) => (
@@ -45,10 +45,10 @@ export function HeadFacts({
               </div>
             ))}
           </dl>
-          {position !== undefined && pattern[position] && (
+          {weights.length > 0 && (
             <>
               <p className="muted small">From position {position}, most to:</p>
-              <TokenBars tokens={mostRead(pattern[position], values.prompts[0]!.prompt.tokens)} />
+              <TokenBars tokens={mostRead(weights, values.prompts[0]!.prompt.tokens)} />
             </>
           )}
         </>
@@ -62,9 +62,16 @@ export function HeadFacts({
 /** Keys that are listed. */
 const LISTED = 5
 
-function mostRead(weights: readonly number[], tokens: readonly string[]) {
-  return weights
-    .map((probability, key) => ({ token: tokens[key]!, position: key, probability }))
+/** The weights of one query, [key]; none where there is no such query. */
+function weightsFrom({ shape, data }: PatternArray, layer: number, head: number, query = -1): Float32Array {
+  const [, heads, queries, keys] = shape
+  if (query < 0 || query >= queries) return new Float32Array()
+  const start = ((layer * heads + head) * queries + query) * keys
+  return data.subarray(start, start + keys)
+}
+
+function mostRead(weights: Float32Array, tokens: readonly string[]) {
+  return Array.from(weights, (probability, key) => ({ token: tokens[key]!, position: key, probability }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, LISTED)
 }

@@ -6,7 +6,7 @@ const spec: RunSpecInput = { version: 1, model: { ref: 'text' }, method: 'lens',
 const result = { spec, complete: true } as unknown as RunResult
 const after = (...actions: readonly ResultAction[]): ResultsState =>
   actions.reduce(reduceResults, { records: new Map(), latest: new Map() })
-const start = (key: string): ResultAction => ({ kind: 'start', key, spec, job: 1, panel: 'lens' })
+const start = (key: string): ResultAction => ({ kind: 'start', key, spec, job: 1, panel: 'lens', unasked: false })
 
 it('specs that ask for the same have one key, wherever they run', () => {
   const same: RunSpecInput[] = [

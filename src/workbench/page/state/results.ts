@@ -6,6 +6,8 @@ export interface RunRecord {
   readonly spec: RunSpecInput
   /** The panel that asked for it; null where none did. */
   readonly panel: string | null
+  /** It ran by itself: nobody pressed Run. */
+  readonly unasked: boolean
   /** As far as it is computed; null while there is nothing yet. */
   readonly result: RunResult | null
   /** The job that computes it; null when that has ended. */
@@ -30,6 +32,7 @@ export type ResultAction =
       readonly spec: RunSpecInput
       readonly job: number
       readonly panel: string | null
+      readonly unasked: boolean
     }
   | { readonly kind: 'partial'; readonly key: string; readonly result: RunResult }
   | { readonly kind: 'token'; readonly key: string; readonly text: string }
@@ -48,16 +51,16 @@ export function reduceResults(state: ResultsState, action: ResultAction): Result
     for (const result of action.results) {
       const key = specKey(result.spec)
       if (!records.has(key))
-        records.set(key, { spec: result.spec, panel: null, result, job: null, text: '', error: null })
+        records.set(key, { spec: result.spec, panel: null, unasked: false, result, job: null, text: '', error: null })
       if (!latest.has(result.spec.method)) latest.set(result.spec.method, key)
     }
     return { records, latest }
   }
   const before = state.records.get(action.key)
   if (action.kind === 'start') {
-    const { key, spec, job, panel } = action
+    const { key, spec, job, panel, unasked } = action
     // Running it again: what is known of it stays to be seen.
-    const record: RunRecord = { spec, panel, result: before?.result ?? null, job, text: '', error: null }
+    const record: RunRecord = { spec, panel, unasked, result: before?.result ?? null, job, text: '', error: null }
     return { ...state, records: new Map(state.records).set(key, record) }
   }
   if (!before) return state

@@ -3,6 +3,7 @@ import { methodOf, type RunResult, type RunSpecInput } from '../../../runs/index
 import type { RequestName, Requests, StreamEvent } from '../../service/messages.ts'
 import type { Service } from '../../service/service.ts'
 import { specKey } from './results.ts'
+import { UNASKED_SECONDS, watchCost } from './self-run.ts'
 import { nextId, type Session, say } from './session.ts'
 import type { EngineName } from './workspace.ts'
 
@@ -71,15 +72,29 @@ export async function runSpecAsJob(
   {
     panel = null,
     title = methodOf(spec.method).title,
-  }: { readonly panel?: string | null; readonly title?: string } = {},
+    unasked = false,
+  }: { readonly panel?: string | null; readonly title?: string; readonly unasked?: boolean } = {},
 ): Promise<RunResult | null> {
   const key = specKey(spec)
   const { results } = session
+  let job = 0
+  const watch = unasked
+    ? watchCost(() =>
+        session.jobs
+          .get()
+          .find(({ id }) => id === job)
+          ?.cancel(),
+      )
+    : null
   const onEvent = (event: StreamEvent) => {
+    watch?.(event)
     if (event.kind === 'partial') results.dispatch({ kind: 'partial', key, result: event.result })
     if (event.kind === 'token') results.dispatch({ kind: 'token', key, text: event.text })
   }
-  const onStart = (job: number) => results.dispatch({ kind: 'start', key, spec, job, panel })
+  const onStart = (id: number) => {
+    job = id
+    results.dispatch({ kind: 'start', key, spec, job, panel, unasked })
+  }
   try {
     const result = await askAsJob(session, 'run', { spec }, title, onEvent, onStart)
     results.dispatch({ kind: 'done', key, result })
@@ -91,11 +106,16 @@ export async function runSpecAsJob(
       results.dispatch({
         kind: 'failed',
         key,
-        error: error.status === 'cancelled' ? 'It was cancelled.' : error.message,
+        error: error.status === 'cancelled' ? cancelledWords(unasked) : error.message,
       })
     return null
   }
 }
+
+const cancelledWords = (unasked: boolean) =>
+  unasked
+    ? `It began by itself and was stopped: it takes longer than ${UNASKED_SECONDS} s. Run it to have it.`
+    : 'It was cancelled.'
 
 function measure({ engines, workspace }: Session, { spec, cost, values, complete }: RunResult): void {
   if (!complete) return

@@ -67,7 +67,7 @@ function EngineButton({ name, engine }: { readonly name: EngineName; readonly en
 }
 
 function speedText({ speed }: Engine): string {
-  if (!speed) return ''
+  if (!speed) return 'not measured yet'
   const rate = speed.tokensPerSecond === null ? '' : `, ${Math.round(speed.tokensPerSecond)} tokens/s`
-  return `${speed.what} ${timeText(speed.milliseconds)}${rate}`
+  return `${speed.what} in ${timeText(speed.milliseconds)}${rate}`
 }

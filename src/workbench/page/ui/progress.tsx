@@ -22,6 +22,7 @@ export function ProgressBar({ name, progress }: { readonly name: string; readonl
 
 /** `layers 34 of 56, 3 s left` */
 export function progressText({ phase, done, total, unit, etaSeconds, detail }: Progress): string {
+  if (phase === 'waiting for other work') return `${total} before it`
   const count = unit === 'bytes' ? `${mega(done)} of ${mega(total)} MB` : `${done} of ${total}${unit ? ` ${unit}` : ''}`
   const left = etaSeconds === undefined || !Number.isFinite(etaSeconds) ? [] : [`${timeLeft(etaSeconds)} left`]
   return [phase, count, ...left, ...(detail ? [detail] : [])].join(', ')
