@@ -96,5 +96,5 @@ async function writeLens(folder: string, { values, provenance }: RunResult, sess
   const files = saveLens(trainedLens(provenance, values as never))
   await writeFile(join(folder, LENS_FILES.translators), files.translators)
   await writeFile(join(folder, LENS_FILES.card), files.card)
-  session.note(`Saved the lens in ${folder}; --lens ${folder} uses it again.`)
+  session.note(`Wrote the lens in ${folder}; --lens ${folder} uses it again.`)
 }
