@@ -1,5 +1,6 @@
 // The training steps that are timed: those of the tasks that ship, each on one batch that is made before the clock starts.
 import {
+  batchesOfRun,
   compileTrainingStep,
   completeTrainingConfig,
   createNodeBackend,
@@ -27,15 +28,15 @@ const allPositions =
   }
 
 const schedule = { warmup: 0 }
-const text = { d_vocab: vocabulary, n_layers: layers, d_model: 256, n_heads: 8, d_mlp: 704, n_ctx: 128, batch: 32 }
+const text = { d_vocab: vocabulary, n_layers: layers, d_model: 256, n_heads: 8, d_mlp: 704, n_ctx: 128, batch: 4 }
 
 /** Name -> config as in a training's file, and a loss in place of the task's own. */
 const trainings = {
   // (a + b) mod 113, full batch of 3830 pairs; logits are read at the last position, and nothing else is computed
   grokking: { config: { task: 'modular-addition', schedule } },
   'grokking at all positions': { config: { task: 'modular-addition', schedule }, loss: allPositions },
-  // a Llama of four layers on 32 rows of 128 tokens, gradients clipped to norm 1
-  text: { config: { task: 'text', schedule, config: text } },
+  // a Llama of four layers on 32 rows of 128 tokens, gradients clipped to norm 1; in micro-batches, which stay in the cache
+  text: { config: { task: 'text', schedule, accumulate: 8, config: text } },
 }
 
 /**
@@ -56,7 +57,7 @@ export async function openTraining(name, { threads, parameters, batch, optimiser
     optimiser: { ...config.optimiser, ...optimiser },
     lastStep: config.steps,
   })
-  const data = batch ?? problem.microBatch(0)
+  const data = batch ?? batchesOfRun(problem, 0, config)
   let state = step.start(parameters ?? problem.initial())
   return {
     async run() {

@@ -37,13 +37,14 @@ class Grokking:
         parameters = [p for p in vars(self).values() if isinstance(p, torch.nn.Parameter)]
         self.optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1, betas=(0.9, 0.98), foreach=foreach)
 
-    def loss(self):
-        return F.cross_entropy(self.forward(self).double(), self.answers)
+    def backward(self):
+        loss = F.cross_entropy(self.forward(self).double(), self.answers)
+        loss.backward()
+        return loss.detach()
 
     def step(self):
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss()
-        loss.backward()
+        loss = self.backward()
         self.optimiser.step()
         return loss.item()
 
@@ -109,9 +110,10 @@ TEXT_HEAD = WIDTH // TEXT_HEADS
 class Text:
     """Llama: RMS norms, rotary positions, gated MLP with SiLU, tied embeddings; every weight [out, in]."""
 
-    def __init__(self, foreach=False, fused_projections=False):
+    def __init__(self, foreach=False, fused_projections=False, micro_batches=1):
         generator = torch.Generator().manual_seed(0)
         self.fused = fused_projections
+        self.micro_batches = micro_batches
 
         def weight(*shape):
             return torch.nn.Parameter(torch.randn(*shape, generator=generator) * 0.02)
@@ -160,23 +162,31 @@ class Text:
         x = F.embedding(tokens, self.embedding)
         for block in self.blocks:
             q, k, v = (
-                y.view(BATCH, LENGTH, TEXT_HEADS, TEXT_HEAD).transpose(1, 2)
+                y.view(-1, LENGTH, TEXT_HEADS, TEXT_HEAD).transpose(1, 2)
                 for y in self.projections(block, rms_norm(x, block["norm1"]))
             )
             scores = self.rotate(q) @ self.rotate(k).transpose(-1, -2) / math.sqrt(TEXT_HEAD) + self.mask
-            z = (scores.softmax(-1) @ v).transpose(1, 2).reshape(BATCH, LENGTH, WIDTH)
+            z = (scores.softmax(-1) @ v).transpose(1, 2).reshape(-1, LENGTH, WIDTH)
             x = x + F.linear(z, block["o"])
             x = x + F.linear(self.gated(block, rms_norm(x, block["norm2"])), block["down"])
         return F.linear(rms_norm(x, self.final_norm), self.embedding)
 
-    def loss(self):
-        logits = self.logits(self.tokens[:, :-1])
-        return F.cross_entropy(logits.view(-1, VOCABULARY), self.tokens[:, 1:].reshape(-1))
+    def loss(self, tokens):
+        logits = self.logits(tokens[:, :-1])
+        return F.cross_entropy(logits.view(-1, VOCABULARY), tokens[:, 1:].reshape(-1))
+
+    def backward(self):
+        """The gradient of the mean loss, one micro-batch after the other; returns that loss."""
+        losses = []
+        for tokens in self.tokens.chunk(self.micro_batches):
+            loss = self.loss(tokens) / self.micro_batches
+            loss.backward()
+            losses.append(loss.detach())
+        return sum(losses)
 
     def step(self):
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss()
-        loss.backward()
+        loss = self.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         return loss.item()
@@ -218,5 +228,7 @@ TRAININGS = {
         "plain": lambda: Text(),
         "foreach": lambda: Text(foreach=True),
         "foreach_fused_projections": lambda: Text(foreach=True, fused_projections=True),
+        "foreach_4_micro_batches": lambda: Text(foreach=True, micro_batches=4),
+        "foreach_8_micro_batches": lambda: Text(foreach=True, micro_batches=8),
     },
 }
