@@ -31,6 +31,8 @@ export interface Backend {
   readonly blocking: boolean
   /** Whether inputs are copied at every run, so that weights are better resident at once (WASM). */
   readonly copiesInputs: boolean
+  /** Whether graphs run on a graphics device. */
+  readonly gpu?: boolean
   /** Whether it computes float64 in float32, because its ONNX Runtime has no other kernels; feeds and results stay float64. */
   readonly narrowsFloat64?: boolean
   store(value: TensorValue): Promise<StoredTensor>

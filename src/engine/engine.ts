@@ -199,6 +199,7 @@ export class Engine {
       fuse,
       place: (t) => places.get(t),
       feedTables: !this.backend.copiesInputs,
+      gpu: this.backend.gpu,
       narrow: this.backend.narrowsFloat64,
     })
     const stored = model.residents.map(

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { heldBytes } from '../../test/support/memory.ts'
 import { einsum, input, type Shape, sizeOf } from '../tensor/index.ts'
 import { Engine, type TensorValue } from './index.ts'
 import { createNodeBackend } from './node/backend.ts'
@@ -9,7 +10,7 @@ const value = (shape: Shape): TensorValue => ({
   data: new Float32Array(sizeOf(shape)).fill(0.5),
 })
 
-const megabytes = () => process.memoryUsage().rss / 2 ** 20
+const megabytes = () => heldBytes() / 2 ** 20
 
 /** A two-layer graph with 1 MB of weights and 64 KB of outputs. */
 const graph = (rows: number) => {

@@ -25,6 +25,7 @@ export interface OrtBackendOptions {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly gpu?: boolean
   readonly narrowsFloat64?: boolean
   readonly sessionOptions: InferenceSession.SessionOptions
   /** Says why no session can be made at all, if that is what ONNX Runtime's error message means. */
@@ -42,6 +43,7 @@ export class OrtBackend implements Backend {
   readonly name: string
   readonly blocking: boolean
   readonly copiesInputs: boolean
+  readonly gpu: boolean
   readonly narrowsFloat64: boolean
   private readonly options: OrtBackendOptions
   private readonly stored = new Set<StoredTensor>()
@@ -53,6 +55,7 @@ export class OrtBackend implements Backend {
     this.name = options.name
     this.blocking = options.blocking
     this.copiesInputs = options.copiesInputs
+    this.gpu = options.gpu === true
     this.narrowsFloat64 = options.narrowsFloat64 === true
   }
 

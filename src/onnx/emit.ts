@@ -44,6 +44,8 @@ export interface EmitOptions {
   readonly feedTables?: boolean
   /** False emits every node as it was traced. */
   readonly fuse?: boolean
+  /** Leaves out what is arranged for the kernels of the CPU. */
+  readonly gpu?: boolean
   /** Writes float64 as float32, for where ONNX Runtime has no float64. */
   readonly narrow?: boolean
 }
@@ -56,11 +58,12 @@ export function emit(
     place = () => undefined,
     feedTables = false,
     fuse = true,
+    gpu = false,
     narrow = false,
   }: EmitOptions = {},
 ): EmittedModel {
   const traced = topologicalOrder(outputs)
-  const plan = fuse ? planFusion(traced, countUses(traced, outputs), isResident) : new Map<Tensor, Fused>()
+  const plan = fuse ? planFusion(traced, countUses(traced, outputs), isResident, gpu) : new Map<Tensor, Fused>()
   const builder = new GraphBuilder(narrow)
   const names = new Map<Tensor, string>()
   const feeds: { name: string; tensor: Tensor }[] = []

@@ -1,6 +1,6 @@
 import { type Tensor, typedArrayFrom } from '../tensor/index.ts'
-import { CONTRIB, type GraphBuilder } from './builder.ts'
-import { planRowBlocks } from './row-blocks.ts'
+import type { GraphBuilder } from './builder.ts'
+import { fuseProduct } from './products.ts'
 import { fuseScatterIntoSum } from './scatter.ts'
 
 /** A node that is emitted as part of a fused operator: from these inputs, in this way. */
@@ -17,36 +17,17 @@ export function planFusion(
   order: readonly Tensor[],
   uses: ReadonlyMap<Tensor, number>,
   isResident: (input: Tensor) => boolean,
+  gpu: boolean,
 ): Map<Tensor, Fused> {
   const plan = new Map<Tensor, Fused>()
   for (const t of order) {
     fuseNorm(t, plan)
     fuseNormAffine(t, plan, uses)
-    fuseSharedTranspose(t, plan, uses, isResident)
     fuseScatterIntoSum(t, plan, uses)
+    // these are arranged for the kernels of the CPU
+    if (!gpu) fuseProduct(t, plan, uses, isResident)
   }
-  planRowBlocks(order, isResident, plan)
   return plan
-}
-
-/**
- * A product with the transpose of a resident matrix that something else reads too (a tied embedding): ONNX Runtime would
- * fold the transpose into a second copy of the matrix.
- */
-function fuseSharedTranspose(
-  t: Tensor,
-  plan: Map<Tensor, Fused>,
-  uses: ReadonlyMap<Tensor, number>,
-  isResident: (input: Tensor) => boolean,
-): void {
-  if (t.op !== 'matmul' || t.dtype !== 'float32') return
-  const [x, view] = t.inputs as [Tensor, Tensor]
-  const matrix = view.inputs[0]
-  if (view.op !== 'transpose' || matrix?.rank !== 2 || !isResident(matrix) || uses.get(matrix)! < 2) return
-  plan.set(t, {
-    inputs: [x, matrix],
-    emit: (builder, inputs) => builder.node('FusedMatMul', inputs, { transB: 1 }, CONTRIB),
-  })
 }
 
 interface Norm {

@@ -11,22 +11,15 @@ import type { Fused } from './fusion.ts'
 const FEWEST_ROWS = 2048
 const [LEAST_BLOCK, BLOCK, LARGEST_BLOCK] = [128, 256, 512]
 
-/** Plans the products of float32 rows with a matrix that is not resident (a resident one would be stored twice). */
-export function planRowBlocks(
-  order: readonly Tensor[],
-  isResident: (input: Tensor) => boolean,
-  plan: Map<Tensor, Fused>,
-): void {
-  for (const t of order) {
-    if (t.op !== 'matmul' || t.dtype !== 'float32' || plan.has(t)) continue
-    const [x, matrix] = t.inputs as [Tensor, Tensor]
-    // The kernel reads a transposed left operand where it lies; its rows are no blocks of memory.
-    if (matrix.rank !== 2 || x.op === 'transpose' || isResident(source(matrix))) continue
-    const blocks = blockCount(rowCount(t))
-    if (blocks === undefined) continue
-    const stored = matrix.op === 'transpose' ? matrix.inputs[0]! : matrix
-    plan.set(t, { inputs: [x, stored], emit: (builder, inputs) => emitBlocks(builder, inputs, t, stored, blocks) })
-  }
+/** How a product of many rows with a matrix that is not resident (that one would be stored twice) is emitted in blocks. */
+export function rowBlocks(t: Tensor, isResident: (input: Tensor) => boolean): Fused | undefined {
+  const [x, matrix] = t.inputs as [Tensor, Tensor]
+  // The kernel reads a transposed left operand where it lies; its rows are no blocks of memory.
+  if (matrix.rank !== 2 || x.op === 'transpose' || isResident(source(matrix))) return undefined
+  const blocks = blockCount(rowCount(t))
+  if (blocks === undefined) return undefined
+  const stored = matrix.op === 'transpose' ? matrix.inputs[0]! : matrix
+  return { inputs: [x, stored], emit: (builder, inputs) => emitBlocks(builder, inputs, t, stored, blocks) }
 }
 
 /** What a matrix is a view or an elementwise function of. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createNodeBackend } from '../../src/engine/node/backend.ts'
 import type { Model } from '../../src/lab/model.ts'
 import { disagreement, tokenIds } from '../support/families.ts'
+import { heldBytes } from '../support/memory.ts'
 import { openToy, toyForms } from '../support/toy-model.ts'
 
 // The riskiest combination: one traced edit through a plain run, a left-padded batch, cached decoding and variants, with
@@ -72,8 +73,7 @@ describe('a traced edit through every way of running', () => {
     const model = await open(new Engine({ backend }))
     const repeat = async (times: number) => {
       for (let i = 0; i < times; i++) await everyWay(model, 'auto', i % 7)
-      globalThis.gc?.()
-      return process.memoryUsage().rss
+      return heldBytes()
     }
     await repeat(150)
     const before = await repeat(50)

@@ -6,20 +6,28 @@ export const contractionRules = {
     const [a, b] = y.inputs as [Tensor, Tensor]
     // [.., m, n] x [.., n, k] and [.., k, m] x [.., m, n], unless an operand was repeated along batch axes of the result
     const gradA = isRepeated(a, g) ? contractBatch(g, 'mn', b, 'kn', a, 'mk') : g.matmul(b.transpose())
-    const gradB = isRepeated(b, g) ? weightGradient(a, g, b) : a.transpose().matmul(g)
-    return [gradA, gradB]
+    return [gradA, gradientOfRight(a, b, g)]
   },
 } satisfies Record<string, VjpRule>
 
-/**
- * The gradient of b, a^T g, as the product whose transposed left operand is the wider one: the kernel transposes that
- * operand anew for every 128 columns of the other. Among equals the one that lies as b is stored.
- */
-function weightGradient(a: Tensor, g: Tensor, b: Tensor): Tensor {
-  const [k, n] = b.shape.slice(-2) as [number, number]
-  const gradientFirst = n > k || (n === k && b.op === 'transpose')
-  return gradientFirst ? contractBatch(g, 'mn', a, 'mk', b, 'kn') : contractBatch(a, 'mk', g, 'mn', b, 'kn')
+/** a^T g: [.., k, m] x [.., m, n]. */
+function gradientOfRight(a: Tensor, b: Tensor, g: Tensor): Tensor {
+  const swap = gradientFirst(b)
+  if (!isRepeated(b, g)) return swap ? g.transpose().matmul(a).transpose() : a.transpose().matmul(g)
+  return swap ? contractBatch(g, 'mn', a, 'mk', b, 'kn') : contractBatch(a, 'mk', g, 'mn', b, 'kn')
 }
+
+/** Whether b's gradient a^T g is computed as the transpose of g^T a: the cheaper of the two, or as b is stored. */
+function gradientFirst(b: Tensor): boolean {
+  const [k, n] = b.shape.slice(-2) as [number, number]
+  return k === n ? b.op === 'transpose' : transposedProductCost(n, k) < transposedProductCost(k, n)
+}
+
+/**
+ * What a product of a transposed left operand costs beside its arithmetic, per row of both: the kernel transposes all
+ * columns of the left operand anew for every 128 columns of the right one, and packs those once.
+ */
+const transposedProductCost = (left: number, right: number) => 2 * left * Math.ceil(right / 128) + right
 
 function isRepeated(x: Tensor, g: Tensor): boolean {
   return !sameShape(x.shape.slice(0, -2), g.shape.slice(0, -2))

@@ -45,6 +45,7 @@ export function createNodeBackend({ provider = 'cpu', threads }: NodeBackendOpti
     name: `onnxruntime-node ${provider}`,
     blocking: true,
     copiesInputs: false,
+    gpu: provider !== 'cpu',
     sessionOptions,
     place: async (value) => files.place(value),
     onDispose: () => files.dispose(),

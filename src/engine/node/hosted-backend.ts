@@ -70,6 +70,7 @@ class HostedBackend implements Backend {
   readonly name: string
   readonly blocking = false
   readonly copiesInputs = false
+  readonly gpu: boolean
   private readonly entry: string
   private readonly options: NodeBackendOptions
   private readonly stored = new Set<HostedTensor>()
@@ -82,6 +83,7 @@ class HostedBackend implements Backend {
   constructor(entry: string, options: NodeBackendOptions) {
     this.entry = entry
     this.options = options
+    this.gpu = (options.provider ?? 'cpu') !== 'cpu'
     this.name = `onnxruntime-node ${options.provider ?? 'cpu'} in a child process`
   }
 

@@ -45,6 +45,7 @@ export async function createWebBackend({
     blocking: provider === 'wasm',
     ...(provider === 'wasm' ? { pause: takeTurns() } : {}),
     copiesInputs: true,
+    gpu: provider === 'webgpu',
     // onnxruntime-web's build for WebGPU has no float64 kernels, not even on the CPU
     narrowsFloat64: provider === 'webgpu',
     sessionOptions,

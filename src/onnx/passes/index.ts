@@ -4,11 +4,13 @@ import { foldConstants } from './fold-constants.ts'
 import { padProducts } from './pad-products.ts'
 import { pickColumns } from './pick-columns.ts'
 import { shareRows } from './share-rows.ts'
+import { shareTransposes } from './share-transposes.ts'
 import { sinkSlices } from './sink-slices.ts'
 
 /** All passes in order; dead code needs none, because only what the outputs reach is ever visited. Same outputs, in order. */
 export function optimise(outputs: readonly Tensor[]): Tensor[] {
-  return shareCommonSubexpressions(padProducts(foldConstants(narrow(shareCommonSubexpressions(outputs)))))
+  const narrowed = foldConstants(narrow(shareCommonSubexpressions(outputs)))
+  return shareTransposes(shareCommonSubexpressions(padProducts(narrowed)))
 }
 
 /**
