@@ -10,12 +10,12 @@ import {
 } from '../../test/support/reference.ts'
 import type { Model } from '../lab/index.ts'
 import { loadModel } from '../lab/node/load-model.ts'
-import { activationPatching } from './activation-patching.ts'
-import { attributionPatching } from './attribution-patching.ts'
-import { directLogitAttribution } from './direct-logit-attribution.ts'
-import type { PatchBy, PatchWhat } from './patch-grid.ts'
-import type { Decomposition } from './residual-parts.ts'
-import { residualStack } from './residual-stack.ts'
+import { directLogitAttribution } from './direct-attribution/direct-logit-attribution.ts'
+import type { Decomposition } from './direct-attribution/residual-parts.ts'
+import { residualStack } from './direct-attribution/residual-stack.ts'
+import { activationPatching } from './patching/activation-patching.ts'
+import { attributionPatching } from './patching/attribution-patching.ts'
+import type { PatchBy, PatchWhat } from './patching/patch-grid.ts'
 
 const SWEEPS: readonly [name: string, what: PatchWhat, by: PatchBy, order?: readonly [number, number, number]][] = [
   ['resid_pre', 'resid_pre', 'position'],

@@ -1,8 +1,17 @@
 import type { WorkOptions } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
-import { type ComposedPair, type Composition, compositionScores, rankPairs } from '../../methods/composition.ts'
-import { headDetectors, type ScoredHead } from '../../methods/head-detectors.ts'
-import { type RepeatedTokens, type RepeatedTokensOptions, repeatedRandomTokens } from '../../methods/repeated-tokens.ts'
+import {
+  type ComposedPair,
+  type Composition,
+  compositionScores,
+  rankPairs,
+} from '../../methods/circuits/composition.ts'
+import { headDetectors, type ScoredHead } from '../../methods/heads/head-detectors.ts'
+import {
+  type RepeatedTokens,
+  type RepeatedTokensOptions,
+  repeatedRandomTokens,
+} from '../../methods/heads/repeated-tokens.ts'
 
 /** A head's place. */
 export interface Head {

@@ -1,6 +1,6 @@
 import type { Model } from '../../lab/index.ts'
 import { headDetectors, logitLens } from '../../methods/index.ts'
-import { mean } from '../../methods/statistics.ts'
+import { mean } from '../../methods/shared/statistics.ts'
 import { kneserNey, ngramLoss } from '../../train/baselines/kneser-ney.ts'
 import { curveOf } from '../../train/index.ts'
 import { templatedTasks } from '../../train/templates/index.ts'

@@ -1,6 +1,6 @@
 import { DiopterError, throwIfAborted, type WorkOptions } from '../../errors/index.ts'
 import { logitDifference, type Model } from '../../lab/index.ts'
-import { namedToken } from '../../methods/question.ts'
+import { namedToken } from '../../methods/shared/question.ts'
 import type { PromptPair } from '../../train/templates/index.ts'
 
 /** How well a model does a task of prompt pairs. */

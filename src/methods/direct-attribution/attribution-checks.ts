@@ -1,0 +1,131 @@
+import type { Edit, Metric, Model, Prompt, ReadoutContext } from '../../lab/index.ts'
+import { concat } from '../../tensor/index.ts'
+import { atMost, type Check, notTested } from '../shared/checks.ts'
+import type { MethodOptions } from '../shared/options.ts'
+import type { AskedMetric, NamedToken } from '../shared/question.ts'
+import type { Meter } from '../shared/result.ts'
+import { largestIndices } from '../shared/statistics.ts'
+import { sweep } from '../shared/sweep.ts'
+import { type Decomposition, type Piece, readsOf } from './residual-parts.ts'
+
+/** A prompt with its metric, which has an answer. */
+export type AnsweredPrompt = AskedMetric & { readonly prompt: Prompt; readonly answer: NamedToken }
+
+/** Whether the parts make up the measured value of every question. */
+export function sumCheck(
+  by: Decomposition,
+  questions: readonly { readonly values: readonly number[]; readonly constant: number; readonly total: number }[],
+): Check {
+  const gaps = questions.map(({ values, constant, total }) => {
+    const sum = by === 'accumulated' ? values.at(-1)! : values.reduce((a, b) => a + b, 0)
+    return Math.abs(sum + constant - total) / Math.max(1, Math.abs(total))
+  })
+  return atMost(
+    {
+      name: by === 'accumulated' ? 'the last state gives the logits' : 'the parts add up to the logits',
+      claimed: 'parts and constant differ from the measured value by less than 0.1%',
+      why: 'otherwise something is missing from the sum: an edit behind the residual stream, or norm weights that were left out',
+    },
+    Math.max(...gaps),
+    1e-3,
+  )
+}
+
+const TOP = 3
+/** How far the effect of taking a part out of the sum may be from its attribution, as a share of the larger. */
+const FROZEN_SCALE_GAP = 0.25
+/** How far the effect of a model without the part may be from its attribution. */
+const TOTAL_EFFECT_GAP = 0.5
+
+/** What becomes of the first question when its top parts are taken out: of the sum only, and of the whole run. */
+export async function effectChecks(
+  model: Model,
+  pieces: readonly Piece[],
+  asked: AnsweredPrompt,
+  attributions: readonly number[],
+  position: number,
+  options: MethodOptions,
+  meter: Meter,
+): Promise<Check[]> {
+  const frozen = {
+    name: "holding the final norm's scale changes little",
+    claimed: `taking a top part out of the last residual stream, with the scale computed anew, has its attribution as effect, within ${FROZEN_SCALE_GAP * 100}%`,
+  }
+  const total = {
+    name: 'direct effects are total effects',
+    claimed: `running without a top part has its attribution as effect, within ${TOTAL_EFFECT_GAP * 100}%`,
+  }
+  const places = pieces.flatMap((piece) => piece.labels.map((label, index) => ({ piece, label, index })))
+  const removable = places.map(({ piece }, i) => (piece.removal ? attributions[i]! : null))
+  const top = largestIndices(removable, TOP).map((i) => ({ ...places[i]!, attribution: attributions[i]! }))
+  if (top.length === 0) {
+    const why = 'states of the stream at several depths are no parts that could be taken out'
+    return [notTested(frozen, why), notTested(total, why)]
+  }
+  const vectors = await vectorsOf(meter, top, asked.prompt, options)
+  const lastStream = `blocks.${model.config.n_layers - 1}.hook_resid_post`
+  const out: Edit[][] = vectors.map((vector) => [
+    { hook: lastStream, kind: 'add', value: vector, factor: -1, positions: [position] },
+  ])
+  const without = top.map(({ piece, index }) => [piece.removal!(index)])
+  const metric = atPosition(asked.metric, position)
+  const { base, values } = await sweep(model, asked.prompt, [...out, ...without], metric, options, meter)
+  const compare = (effects: readonly number[]) => {
+    const gaps = top.map(({ attribution }, i) => {
+      const effect = base - effects[i]!
+      return Math.abs(effect - attribution) / Math.max(Math.abs(effect), Math.abs(attribution), 1e-6)
+    })
+    const said = top.map(
+      ({ label, attribution }, i) => `${label}: ${attribution.toFixed(3)} against ${(base - effects[i]!).toFixed(3)}`,
+    )
+    return { gap: Math.max(...gaps), said: said.join('; ') }
+  }
+  const [direct, whole] = [compare(values.slice(0, top.length)), compare(values.slice(top.length))]
+  return [
+    atMost(
+      { ...frozen, why: 'a part that makes up much of the stream also sets the scale that all others are divided by' },
+      direct.gap,
+      FROZEN_SCALE_GAP,
+      direct.said,
+    ),
+    atMost(
+      {
+        ...total,
+        why: 'where they differ, later layers read this part, erase it, or make up for its absence: the attribution alone does not say how much the model needs it',
+      },
+      whole.gap,
+      TOTAL_EFFECT_GAP,
+      whole.said,
+    ),
+  ]
+}
+
+/** What some parts wrote on one prompt, each [d_model]. */
+async function vectorsOf(
+  meter: Meter,
+  parts: readonly { readonly piece: Piece; readonly index: number }[],
+  prompt: Prompt,
+  { edits, prependBos, signal }: MethodOptions,
+): Promise<number[][]> {
+  const trace = (context: ReadoutContext) => ({
+    vectors: concat(
+      parts.map(({ piece, index }) => piece.vectors(context, [index])),
+      1,
+    ),
+  })
+  const reads = readsOf(parts.map(({ piece }) => piece))
+  const { readout } = await meter.run([prompt], { edits, prependBos, signal, readout: { reads, trace } })
+  const { shape, data } = readout.vectors![0]!
+  const size = shape[1]!
+  return parts.map((_, i) => Array.from((data as Float32Array).subarray(i * size, (i + 1) * size)))
+}
+
+/** A metric of the last position's logits, read at another position. */
+function atPosition(metric: Metric, position: number): Metric {
+  if (position === -1) return metric
+  return {
+    ...metric,
+    positions: 'all',
+    evaluate: (logits, context) => metric.evaluate(logits.get(':', [position]), context),
+  }
+}

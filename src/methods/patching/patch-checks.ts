@@ -1,0 +1,91 @@
+import { atLeast, atMost, type Check, judged, notTested } from '../shared/checks.ts'
+import { largestIndices, rankCorrelation, type Summary } from '../shared/statistics.ts'
+import type { Direction, PreparedPair } from './prompt-pair.ts'
+
+/** Below this a normalised value divides by nearly nothing. */
+const SMALLEST_DIFFERENCE = 0.1
+
+/** Whether there is anything to restore, and whether positions correspond. */
+export function differenceChecks(pairs: readonly PreparedPair[], clean: number, corrupt: number): Check[] {
+  const unequal = pairs.filter(({ alignment }) => !alignment.equalLength)
+  return [
+    atLeast(
+      {
+        name: 'the corruption lowers the metric',
+        claimed: `the clean run's metric is larger than the corrupted run's by at least ${SMALLEST_DIFFERENCE}`,
+        why: 'there is nothing to restore otherwise, and normalised values divide by this difference',
+      },
+      clean - corrupt,
+      SMALLEST_DIFFERENCE,
+    ),
+    atMost(
+      {
+        name: 'the prompts correspond position by position',
+        claimed: 'both prompts of every pair have the same number of tokens',
+        why: 'where they do not, only tokens with a counterpart are patched, and those behind an insertion come from another position',
+      },
+      unequal.length,
+      0,
+      unequal.length === 0
+        ? 'all do'
+        : `${unequal.length} of ${pairs.length} do not; the first of them has ${unequal[0]!.clean.ids.length} tokens against ${unequal[0]!.corrupt.ids.length}`,
+    ),
+  ]
+}
+
+const TOP = 5
+/** Rank correlation of the two directions' effects below which they tell different stories. */
+const DIRECTIONS_AGREE = 0.5
+
+/** Whether what restores the answer is also what it needs. */
+export function directionCheck(
+  main: readonly (number | null)[],
+  reverse: readonly (number | null)[] | null | 'unequal',
+  clean: number,
+  corrupt: number,
+  direction: Direction,
+): Check {
+  const claim = {
+    name: 'both directions agree',
+    claimed: `the effects of the ${TOP} top cells have the same sign in both directions, and all effects a rank correlation of at least ${DIRECTIONS_AGREE}`,
+  }
+  if (reverse === 'unequal')
+    return notTested(claim, 'the prompts differ in length, so the two directions have different cells')
+  if (reverse === null) return notTested(claim, 'only one direction was run')
+  const [into, away] = direction === 'clean_into_corrupted' ? [main, reverse] : [reverse, main]
+  const cells = into.flatMap((value, i) => (value === null || away[i] == null ? [] : [i]))
+  const restored = cells.map((i) => into[i]! - corrupt)
+  const destroyed = cells.map((i) => clean - away[i]!)
+  const top = largestIndices(restored, TOP)
+  const opposed = top.filter((i) => restored[i]! * destroyed[i]! < 0).length
+  const agreement = rankCorrelation(restored, destroyed)
+  const why =
+    'what restores the answer need not be needed for it (parallel parts, OR), and what is needed need not be enough (parts that work together, AND)'
+  return judged(
+    { ...claim, why },
+    `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
+    DIRECTIONS_AGREE,
+    agreement >= DIRECTIONS_AGREE && opposed === 0,
+  )
+}
+
+/** Whether the top cells do the same for all pairs. */
+export function pairsCheck({ means, low, high }: Summary, unpatched: number, count: number): Check {
+  const claim = {
+    name: 'the top cells hold beyond one pair',
+    claimed: `the 95% intervals over pairs of the ${TOP} top cells lie on one side of the unpatched run`,
+  }
+  if (low === null || high === null)
+    return notTested(claim, `there is ${count} pair; give a list of pairs for intervals`)
+  const top = largestIndices(
+    means.map((value) => (value === null ? null : value - unpatched)),
+    TOP,
+  )
+  const unsure = top.filter((i) => low[i]! <= unpatched && unpatched <= high[i]!).length
+  return atMost(
+    { ...claim, why: 'an effect that changes sign from pair to pair is about those words, not about the task' },
+    unsure,
+    0,
+    `${unsure} of ${top.length} intervals over ${count} pairs include the unpatched run`,
+  )
+}
