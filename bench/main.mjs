@@ -77,51 +77,49 @@ async function timeCase(benchCase) {
   // Four runs: a graph is promoted to resident weights after three.
   for (let i = 0; i < 4; i++) await opened.run()
   const seconds = []
-  const peerSeconds = peers.map(() => [])
-  const peerForms = peers.map(() => undefined)
+  // Each peer on each BLAS; the first BLAS is the one that bars are about.
+  const settings = 'skipped' in peer ? [] : peer.settings
+  const rows = peers.flatMap((each) => settings.map((setting) => ({ ...each, setting, form: undefined, seconds: [] })))
   for (let i = 0; i < (quick ? few : repeats); i++) {
     seconds.push(await timed(opened.run))
-    if ('skipped' in peer) continue
-    for (const [k, { case: peerCase, options }] of peers.entries()) {
-      const { seconds: time, form, setting } = await peer.time(peerCase, options)
-      peerSeconds[k].push(time)
-      peerForms[k] = { form, setting }
+    for (const row of rows) {
+      const answer = await peer.time(row.setting, row.case, row.options)
+      row.seconds.push(answer.seconds)
+      row.form = answer.form
     }
   }
   await opened.close()
   const own = summary(seconds)
   console.log(`${name}: ${milliseconds(own.minimum)} / ${milliseconds(own.median)}`)
-  const compared = peers.map(({ label, target }, k) =>
-    peerForms[k] ? compare(label, target, own, peerSeconds[k], peerForms[k]) : { label, target, skipped: true },
-  )
+  const compared = rows.map((row) => compare(row, own, row.setting === settings[0]))
   if (training === undefined) return { name, seconds, ...own, peers: compared }
-  const memory = trainingMemory(training, peers, peerForms)
+  const memory = trainingMemory(training, rows)
   if ('skipped' in peer) return { name, seconds, ...own, peers: compared, memory }
   const difference = await compareFirstStep(peer, benchCase)
   console.log(`  first steps agree to ${difference.parameters.toExponential(0)} in every parameter`)
   return { name, seconds, ...own, peers: compared, memory, difference }
 }
 
-function compare(label, target, own, peerSeconds, { form, setting }) {
-  const theirs = summary(peerSeconds)
+/** One peer on one BLAS beside ours; only where `judged` its bar counts. */
+function compare({ label, target: bar, form, setting, seconds }, own, judged) {
+  const theirs = summary(seconds)
+  const target = judged ? bar : undefined
   const ratio = { minimum: theirs.minimum / own.minimum, median: theirs.median / own.median }
   const reached = target === undefined ? undefined : ratio.minimum >= target
   const verdict = reached === undefined ? '       ' : reached ? 'reached' : 'SHORT  '
-  const bar = target === undefined ? 'no bar' : `bar ${target}`
+  const ratios = `${ratio.minimum.toFixed(2)} / ${ratio.median.toFixed(2)} (${target === undefined ? 'no bar' : `bar ${target}`})`
   console.log(
-    `  ${verdict} ${ratio.minimum.toFixed(2)} / ${ratio.median.toFixed(2)} (${bar})  ${label}: ${milliseconds(theirs.minimum)} / ${milliseconds(theirs.median)} [${form} on ${setting}]`,
+    `  ${verdict} ${ratios}  ${label}: ${milliseconds(theirs.minimum)} / ${milliseconds(theirs.median)} [${form} on ${setting}]`,
   )
-  return { label, target, form: `${form} on ${setting}`, seconds: peerSeconds, ...theirs, ratio, reached }
+  return { label, target, form: `${form} on ${setting}`, seconds, ...theirs, ratio, reached }
 }
 
-/** Peak memory of three steps in fresh processes, over what each held before: ours, and the form of each peer that was timed. */
-function trainingMemory(training, peers, peerForms) {
+/** Peak memory of three steps in fresh processes, over what each held before: ours, and each row's form. */
+function trainingMemory(training, rows) {
   const ours = memoryOf('training', training).bytes
-  const theirs = peers.flatMap(({ case: peerCase }, k) => {
-    if (!peerForms[k]) return []
-    const { form, setting } = peerForms[k]
+  const theirs = rows.map(({ case: peerCase, form, setting }) => {
     const { baselineRssMb, peakRssMb } = peer.once(['--train', peerCase, form], setting)
-    return [{ form: `${form} on ${setting}`, bytes: (peakRssMb - baselineRssMb) * 2 ** 20 }]
+    return { form: `${form} on ${setting}`, bytes: (peakRssMb - baselineRssMb) * 2 ** 20 }
   })
   const list = theirs.map(({ form, bytes }) => `${megabytes(bytes)} [${form}]`).join(', ')
   console.log(`  peak memory: ${megabytes(ours)}; PyTorch: ${list || 'skipped'}`)

@@ -9,19 +9,17 @@ const script = fileURLToPath(new URL('./torch_peer.py', import.meta.url))
 // Debian's own interpreter: its torch is not visible to another python3 on the PATH.
 const python = '/usr/bin/python3'
 const libraries = '/usr/lib/x86_64-linux-gnu'
-// Which one is faster depends on the case (README.md): each case is timed on both and keeps the faster.
+// The first is the peer that bars are about; which one is faster depends on the case (README.md), so that both are timed.
 const blasNames = ['openblas-openmp', 'blis-openmp']
-const calibrationRepeats = 3
-const calibrationCells = 12
 
 /** @typedef {{ form?: string, metric?: 'logits' | 'difference', limit?: number, path?: string }} TimeOptions */
 /** @typedef {{ setting: string, matmulGflops: number, fewRowsGflops: number, threads: number, torch: string,
  *   python: string, blas: string[], layout: string, weightsMb: number, cases: Record<string, string[]> }} Hello */
-/** @typedef {{ seconds: number, setting: string, form: string, peakRssMb: number, scaledFrom?: number,
- *   baselineRssMb?: number, weightsMb?: number, settings?: Record<string, number>,
- *   forms?: Record<string, Record<string, number>> }} Timing */
+/** @typedef {{ seconds: number, form: string, peakRssMb: number, scaledFrom?: number,
+ *   baselineRssMb?: number, weightsMb?: number, forms?: Record<string, number> }} Timing */
 /** @typedef {{ setting: string, ask: (request: object) => Promise<any>, close: () => void }} Process */
-/** @typedef {{ hello: Hello[], time: (caseName: string, options?: TimeOptions) => Promise<Timing>,
+/** @typedef {{ hello: Hello[], settings: string[],
+ *   time: (setting: string, caseName: string, options?: TimeOptions) => Promise<Timing>,
  *   once: (args: string[], setting?: string) => any, close: () => void }} Peer */
 
 /** @param {string} blas @param {number} threads @returns {NodeJS.ProcessEnv} */
@@ -87,8 +85,8 @@ function startProcess(setting, threads) {
 /**
  * Starts PyTorch with every BLAS setting found, or says why there is none.
  *
- * `time` runs one repetition of a case and resolves to its seconds. The first call for a case also times its forms and
- * settings; the fastest of both are kept for that case, and that call's `forms` and `settings` have their seconds.
+ * `time` runs one repetition of a case on one of `settings` and resolves to its seconds. The first call for a case also
+ * times its forms and keeps the fastest; that call's `forms` has their seconds.
  * `once` runs the script with these arguments in a process of its own, and returns the JSON that it prints.
  *
  * @param {{ threads?: number }} [options] threads: as many as the other side of the bench uses
@@ -118,49 +116,19 @@ export async function startPeer({ threads = availableParallelism() } = {}) {
     return { skipped: error instanceof Error ? error.message : String(error) }
   }
 
-  /** @type {Map<string, Process>} */
-  const fastest = new Map()
-
-  /** @param {string} caseName @param {TimeOptions} options */
-  async function calibrate(caseName, options) {
-    const cells = caseName.endsWith('_cells')
-    const request = { ...options, case: caseName, ...(cells ? { limit: calibrationCells } : {}) }
-    /** @type {Record<string, number>} */
-    const settings = {}
-    /** @type {Record<string, Record<string, number>>} */
-    const forms = {}
-    for (let round = 0; round <= calibrationRepeats; round++) {
-      for (const each of processes) {
-        const answer = await each.ask(request)
-        if (answer.forms) forms[each.setting] = answer.forms
-        // Round 0 warms up.
-        if (round > 0) settings[each.setting] = Math.min(settings[each.setting] ?? Infinity, answer.seconds[0])
-      }
-    }
-    const best = processes.reduce((a, b) => ((settings[a.setting] ?? 0) <= (settings[b.setting] ?? 0) ? a : b))
-    return { best, settings, forms }
-  }
-
   return {
     hello,
     close,
+    settings: found,
     once: (args, setting = 'openblas-openmp') =>
       JSON.parse(
         execFileSync(python, ['-B', script, ...args], { encoding: 'utf8', env: environment(setting, threads) }),
       ),
-    async time(caseName, options = {}) {
-      const key = JSON.stringify([caseName, options.form, options.metric])
-      let calibration = {}
-      let chosen = caseName === 'load' ? processes[0] : fastest.get(key)
-      if (!chosen) {
-        const { best, settings, forms } = await calibrate(caseName, options)
-        fastest.set(key, best)
-        chosen = best
-        calibration = { settings, forms }
-      }
-      if (!chosen) throw new Error('no Python peer is running: start it again')
+    async time(setting, caseName, options = {}) {
+      const chosen = processes.find((each) => each.setting === setting)
+      if (!chosen) throw new Error(`no Python peer on ${setting}; there are ${found.join(', ')}`)
       const answer = await chosen.ask({ ...options, case: caseName, repeat: 1 })
-      return { ...answer, ...calibration, setting: chosen.setting, seconds: answer.seconds[0] }
+      return { ...answer, seconds: answer.seconds[0] }
     },
   }
 }

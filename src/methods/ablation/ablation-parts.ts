@@ -1,45 +1,47 @@
 import { DiopterError } from '../../errors/index.ts'
-import {
-  type Activation,
-  type ArrayValue,
-  type Edit,
-  type Model,
-  ofPrompt,
-  type Prompt,
-  type TokenizedPrompt,
-} from '../../lab/index.ts'
-import { meanActivation } from '../../lab/resolve-edits.ts'
+import type { Prompt } from '../../lab/index.ts'
 import type { ModelConfig } from '../../models/index.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { MetricName } from '../shared/question.ts'
-import type { Meter } from '../shared/result.ts'
 import { indicesWithin } from '../shared/selection.ts'
-import { shuffledIndices } from '../shared/statistics.ts'
 
 /** What can be ablated: a head, an attention or MLP layer, a neuron. */
 export const ABLATABLE = ['head', 'attn', 'mlp', 'neuron'] as const
 /** One of `ABLATABLE`. */
 export type AblateWhat = (typeof ABLATABLE)[number]
-/** What can stand in the place of a part. */
-export const ABLATION_KINDS = ['zero', 'mean', 'resample'] as const
+/** What can stand in the place of a part: `mean` is over all positions of the reference, `position_mean` position by position. */
+export const ABLATION_KINDS = ['zero', 'mean', 'position_mean', 'resample'] as const
 /** One of `ABLATION_KINDS`. */
 export type AblationKind = (typeof ABLATION_KINDS)[number]
 
-/** Which parts are ablated, how, and what is measured. */
-export interface AblationOptions extends MethodOptions {
-  /** `head` unless said. */
-  readonly what?: AblateWhat
+/** What stands in the place of parts. */
+export interface ReplacementOptions extends MethodOptions {
   /** `mean` unless said. */
-  readonly kind?: AblationKind
-  /** Prompts that give means, or activations to resample; the prompt itself unless said. */
-  readonly reference?: readonly Prompt[]
-  readonly layers?: readonly number[]
-  readonly heads?: readonly number[]
-  readonly neurons?: readonly number[]
-  /** Where the part is ablated; everywhere unless said. */
-  readonly positions?: readonly number[]
+  readonly kind?: AblationKind | undefined
+  /**
+   * Prompts that give means, or activations to resample; the prompt itself unless said, whose tokens are then shuffled for
+   * resampling.
+   */
+  readonly reference?: readonly Prompt[] | undefined
+  /** From how many other prompts activations are resampled, one after the other; 3 unless said. */
+  readonly draws?: number | undefined
+  /** Where parts are ablated; everywhere unless said. */
+  readonly positions?: readonly number[] | undefined
+}
+
+/** Which parts are ablated. */
+export interface PartOptions {
+  /** `head` unless said. */
+  readonly what?: AblateWhat | undefined
+  readonly layers?: readonly number[] | undefined
+  readonly heads?: readonly number[] | undefined
+  readonly neurons?: readonly number[] | undefined
+}
+
+/** Which parts are ablated, how, and what is measured. */
+export interface AblationOptions extends ReplacementOptions, PartOptions {
   /** What the questions' tokens allow unless said: logit difference, logit, or loss. */
-  readonly metric?: MetricName
+  readonly metric?: MetricName | undefined
 }
 
 /** Something that can be ablated by itself. */
@@ -69,7 +71,7 @@ export const ABLATED_HOOKS: Readonly<Record<AblateWhat, string>> = {
 }
 
 /** The parts that the options choose. Throws for those that the model does not have. */
-export function ablatedParts(config: ModelConfig, options: AblationOptions): Parts {
+export function ablatedParts(config: ModelConfig, options: PartOptions): Parts {
   const { what = 'head' } = options
   if (config.attn_only && (what === 'mlp' || what === 'neuron'))
     throw new DiopterError(`This model has attention only, so there is no ${what} to ablate.`)
@@ -97,58 +99,4 @@ export function ablatedParts(config: ModelConfig, options: AblationOptions): Par
     sizes: [layers.length, ...Object.values(inner).map((list) => list.length)],
     axes: { layer: layers, ...inner },
   }
-}
-
-/** Where replacements come from: reference activations per hook. */
-export interface AblationSource {
-  readonly edits: (part: Part, kind: AblationKind) => Edit[]
-  /** The prompt that resampled activations come from, cut to the length of the question's. */
-  readonly resampled: readonly number[]
-  /** Activations of the references by hook. */
-  readonly reference: Readonly<Record<string, Activation>>
-}
-
-/** Runs what replacements for one prompt come from. Throws when resampling needs a longer reference prompt. */
-export async function ablationSource(
-  model: Model,
-  parts: Parts,
-  prompt: TokenizedPrompt,
-  { kind, reference, seed = 0, edits, prependBos, signal, positions }: AblationOptions,
-  meter: Meter,
-): Promise<AblationSource> {
-  const { ids } = prompt
-  const order = shuffledIndices(ids.length - 1, seed)
-  // The first token stays in its place: it is the start token where there is one.
-  const shuffled = [ids[0]!, ...order.map((i) => ids[i + 1]!)]
-  const long = reference?.filter((other) => model.tokenize(other, prependBos).ids.length >= ids.length) ?? []
-  if (kind === 'resample' && reference && long.length === 0)
-    throw new DiopterError(
-      `Resampling takes activations from the same positions of another prompt, but no reference prompt has the ${ids.length} tokens of this one. Give a longer one.`,
-    )
-  const drawn = long.length > 0 ? long[shuffledIndices(long.length, seed)[0]!]! : shuffled
-  const run = (prompts: readonly Prompt[]) => meter.run(prompts, { capture: parts.hooks, edits, prependBos, signal })
-  const captures = (await run(reference ?? [ids])).captures
-  const other = (await run([drawn])).captures
-  const means = new Map(parts.hooks.map((hook) => [hook, meanActivation(captures[hook]!, 'all')]))
-  const others = new Map(parts.hooks.map((hook) => [hook, leading(ofPrompt(other[hook]!, 0), ids.length)]))
-  const region = ({ hook, head, neuron }: Part) => ({
-    hook,
-    ...(positions ? { positions } : {}),
-    ...(head === undefined ? {} : { heads: [head] }),
-    ...(neuron === undefined ? {} : { neurons: [neuron] }),
-  })
-  return {
-    reference: captures,
-    resampled: model.tokenize(drawn, prependBos).ids.slice(0, ids.length),
-    edits: (part, kind) => {
-      const value = kind === 'mean' ? means.get(part.hook)! : others.get(part.hook)!
-      return [kind === 'zero' ? { ...region(part), kind: 'zero' } : { ...region(part), kind: 'replace', value }]
-    },
-  }
-}
-
-/** The first `length` positions of [P, ...]. */
-function leading({ shape, data }: ArrayValue, length: number): ArrayValue {
-  const size = data.length / shape[0]!
-  return { shape: [length, ...shape.slice(1)], data: data.subarray(0, length * size) as Float32Array }
 }

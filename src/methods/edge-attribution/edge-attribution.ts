@@ -20,17 +20,16 @@ import type { Model, TokenizedPrompt } from '../../lab/index.ts'
 import { differenceChecks, pairsCheck } from '../patching/patch-checks.ts'
 import { type Nested, nest } from '../patching/patch-grid.ts'
 import { type Direction, type PreparedPair, type PromptPair, preparePair } from '../patching/prompt-pair.ts'
-import { patchChosen } from '../path-patching/path-patch-sweep.ts'
 import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { indicesWithin } from '../shared/selection.ts'
-import { largestIndices, mean, shuffledIndices, summarizeRows } from '../shared/statistics.ts'
-import { completenessCheck, type ExactEdge, exactChecks, RANDOM_EDGES, TOP_EDGES } from './edge-attribution-checks.ts'
+import { mean, summarizeRows } from '../shared/statistics.ts'
+import { completenessCheck, type ExactEdge, exactChecks } from './edge-attribution-checks.ts'
 import { type EdgeScores, edgeScores } from './edge-gradients.ts'
-import { edgeRuns } from './edge-inputs.ts'
 import { allReceivers, allSenders } from './edge-parts.ts'
+import { patchSampled } from './exact-edges.ts'
 
 /** Where gradients are taken: `eap` at the target run, `eap_ig` between both runs. */
 export const EDGE_ESTIMATES = ['eap', 'eap_ig'] as const
@@ -142,7 +141,7 @@ export async function edgeAttribution(
   const { results, complete } = await keepDone(prepared, 'pairs', options, { work, onPartial })
   onPartial?.(results)
   const [first] = results as [Scored]
-  const exact = await unlessCancelled(options.signal, () => patchSome(model, first, direction, options, meter))
+  const exact = await unlessCancelled(options.signal, () => patchSampled(model, first, direction, options, meter))
   const summary = summarizeScores(results, seed)
   const fromEmbedding = first.scores.slice(0, receivers.length).reduce<number>((sum, x) => sum + (x ?? 0), 0)
   const checks = [
@@ -166,32 +165,3 @@ const summarizeScores = (results: readonly Scored[], seed: number) =>
     results.map(({ scores }) => scores),
     seed,
   )
-
-/** Exact path patches of the top edges of a pair and of some random ones. */
-async function patchSome(
-  model: Model,
-  { pair, scores, positions }: Scored,
-  direction: Direction,
-  options: EdgeAttributionOptions,
-  meter: Meter,
-): Promise<ExactEdge[]> {
-  const [senders, receivers] = [allSenders(model.config), allReceivers(model.config)]
-  const top = largestIndices(scores, TOP_EDGES)
-  const others = shuffledIndices(scores.length, options.seed ?? 0)
-    .filter((i) => scores[i] !== null && !top.includes(i))
-    .slice(0, RANDOM_EDGES)
-  const chosen = [...top, ...others].map((cell) => ({
-    sender: senders[Math.floor(cell / receivers.length)]!,
-    receiver: receivers[cell % receivers.length]!,
-    estimate: scores[cell]!,
-  }))
-  const read = [...new Set(chosen.map(({ receiver }) => receiver))]
-  const runs = await edgeRuns(model, pair, direction, read, options, meter)
-  const effects = await patchChosen(model, runs, chosen, positions, options, meter)
-  return chosen.map(({ sender, receiver, estimate }, i) => ({
-    sender: sender.name,
-    receiver: receiver.name,
-    estimate,
-    effect: effects[i]!,
-  }))
-}

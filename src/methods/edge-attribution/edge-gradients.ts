@@ -1,6 +1,5 @@
 import { gradients } from '../../autodiff/index.ts'
 import { type Activation, type ArrayValue, type EditFunction, type Model, ofPrompt } from '../../lab/index.ts'
-import type { Forward } from '../../models/forward.ts'
 import { norm } from '../../models/parts/norm.ts'
 import { concat, einsum, sizeOf, type Tensor, tensor } from '../../tensor/index.ts'
 import { type Direction, type PreparedPair, type Route, routeOf, sourceValues } from '../patching/prompt-pair.ts'
@@ -8,6 +7,7 @@ import type { MethodOptions } from '../shared/options.ts'
 import { withTracedEdits } from '../shared/own-edits.ts'
 import type { Meter } from '../shared/result.ts'
 import { allReceivers, allSenders, reaches, senderHooks } from './edge-parts.ts'
+import { allReadings, isNormed, plainForward, type Reading } from './edge-readings.ts'
 
 /** First-order effects of all edges of one pair. */
 export interface EdgeScores {
@@ -16,15 +16,6 @@ export interface EdgeScores {
   readonly scores: readonly (number | null)[]
   readonly sourceMetric: number
   readonly targetMetric: number
-}
-
-/** What receivers are differentiated by, where their streams are, and through which norm they read them. */
-interface Reading {
-  /** The residual stream before the norm, [k, P, d]. */
-  readonly stream: string
-  readonly norm: string
-  /** Hooks that are linear in the normalised stream, with the weight between them; null for the normalised stream itself. */
-  readonly parts: readonly { readonly hook: string; readonly weight: string | null }[]
 }
 
 /**
@@ -104,38 +95,6 @@ export async function edgeScores(
 /** Memory for what senders write at the positions that are done together. */
 const BYTES = 256 * 1024 ** 2
 
-/** The readings of all receivers, in the order of `allReceivers`. */
-function allReadings({ config }: Model): Reading[] {
-  const { n_layers, attn_only, gated_mlp, parallel_attn_mlp, shared_norm } = config
-  const layers = Array.from({ length: n_layers }, (_, l): Reading[] => {
-    const name = (suffix: string) => `blocks.${l}.${suffix}`
-    const attention = ['q', 'k', 'v'].map(
-      (letter): Reading => ({
-        stream: name('hook_resid_pre'),
-        norm: name('ln1'),
-        parts: [{ hook: name(`attn.hook_${letter}`), weight: name(`attn.W_${letter.toUpperCase()}`) }],
-      }),
-    )
-    const mlp: Reading = {
-      stream: name(parallel_attn_mlp ? 'hook_resid_pre' : 'hook_resid_mid'),
-      norm: name(shared_norm ? 'ln1' : 'ln2'),
-      parts: gated_mlp
-        ? [
-            { hook: name('mlp.hook_pre'), weight: name('mlp.W_gate') },
-            { hook: name('mlp.hook_pre_linear'), weight: name('mlp.W_in') },
-          ]
-        : [{ hook: name('mlp.hook_pre'), weight: name('mlp.W_in') }],
-    }
-    return [...attention, ...(attn_only ? [] : [mlp])]
-  })
-  const logits: Reading = {
-    stream: `blocks.${n_layers - 1}.hook_resid_post`,
-    norm: 'ln_final',
-    parts: [{ hook: 'unembed.hook_in', weight: null }],
-  }
-  return [...layers.flat(), logits]
-}
-
 /** Mixes the source's embeddings into the rows: none into the first, all into the last. */
 function mixture({ data, shape }: ArrayValue, { sourceOf }: Route, steps: number): EditFunction {
   const shares = Float32Array.from({ length: steps }, (_, i) => i / (steps - 1))
@@ -187,12 +146,11 @@ function tracePulledBack(
     return einsum('kpm,dm->kpd', slope, weights.tensor(weight)).unsqueeze(2)
   })
   const sum = slopes.reduce((a, b) => a.add(b))
-  const isNormed = config.normalization_type !== null && (name !== 'ln_final' || config.final_norm)
   const copies = stream
     .unsqueeze(2)
     .broadcast(...sum.shape)
     .pin()
-  const seen = isNormed ? gradients([norm(plainForward(model), name, copies)], [copies], [sum])[0]! : sum
+  const seen = isNormed(config, name) ? gradients([norm(plainForward(model), name, copies)], [copies], [sum])[0]! : sum
   // The run's gradients are those of the mean over its rows: 1/k of each row's own.
   const shares = trapezoid(steps).map((share) => share * steps)
   return seen.mul(tensor(shares, [steps, 1, 1, 1])).sum(0)
@@ -202,11 +160,6 @@ function tracePulledBack(
 function trapezoid(points: number): number[] {
   if (points === 1) return [1]
   return Array.from({ length: points }, (_, i) => (i === 0 || i === points - 1 ? 0.5 : 1) / (points - 1))
-}
-
-/** What a norm needs to be traced on its own. */
-function plainForward({ config, weights }: Model): Pick<Forward, 'config' | 'hook' | 'weight' | 'hasWeight'> {
-  return { config, hook: (_, x) => x, weight: (name) => weights.tensor(name), hasWeight: (name) => weights.has(name) }
 }
 
 /** Some positions of a prompt's activation [P, ...] as a tensor. */

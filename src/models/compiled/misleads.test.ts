@@ -64,6 +64,28 @@ describe.each([11, 12])('mechanisms mislead where they should, seed %i:', (seed)
     }
   })
 
+  it('a uniform shift scores as copying until logits are centred', async () => {
+    const [shifted, none] = neighbours('uniform-shift')
+    const read = async (compiled: CompiledModel) => {
+      const { layer, head } = headOf(compiled, 'maps a token')
+      const { scores, centred } = await opened(compiled, (model) => eigenvalueCopying(model))
+      return { raw: scores[layer]![head]!, centred: centred[layer]![head]! }
+    }
+    const [of, neighbour] = [await read(shifted!), await read(none!)]
+    expect(of.raw).toBeGreaterThan(0.9)
+    for (const score of [of.centred, neighbour.raw, neighbour.centred]) expect(Math.abs(score)).toBeLessThan(0.2)
+  })
+
+  it('a common direction scores as copying, centred or not, and raises the same tokens whatever it reads', async () => {
+    const [common, copies] = neighbours('common-direction')
+    for (const compiled of [common!, copies!]) {
+      const { layer, head } = headOf(compiled, 'frequent')
+      const { scores, centred } = await opened(compiled, (model) => eigenvalueCopying(model))
+      expect(Math.min(scores[layer]![head]!, centred[layer]![head]!)).toBeGreaterThan(0.9)
+    }
+    expect([common!, copies!].map(({ truth }) => truth.facts.copied! > 0.5)).toEqual([false, true])
+  })
+
   it('the logit lens loses the answer before the turn, though the function is the same', async () => {
     const readings = await Promise.all(
       neighbours('rotated-basis').map((compiled) =>

@@ -2,6 +2,7 @@ import { DiopterError, nearMatches } from '../../../errors/index.ts'
 import { type CompiledFamily, compileFamily } from '../compile.ts'
 import type { CompiledModel, InstanceOptions } from '../compiled-model.ts'
 import { backupHead } from './backup-head.ts'
+import { commonDirection } from './common-direction.ts'
 import { commonMode } from './common-mode.ts'
 import { compositionChannel } from './composition-channel.ts'
 import { constantHead } from './constant-head.ts'
@@ -13,13 +14,15 @@ import { logicGates } from './logic-gates.ts'
 import { nonNormalCopying } from './non-normal-copying.ts'
 import { rotatedBasis } from './rotated-basis.ts'
 import { subspaceIllusion } from './subspace-illusion.ts'
+import { uniformShift } from './uniform-shift.ts'
 
 /** Every kind of compiled model. */
 export const compiledFamilies: readonly CompiledFamily[] = [
   induction,
   ...logicGates,
   ...[backupHead, constantHead, erasingLayer, rotatedBasis, dominatedNorm],
-  ...[compositionChannel, commonMode, nonNormalCopying, subspaceIllusion, correlatedInputs],
+  ...[compositionChannel, commonMode, nonNormalCopying, uniformShift, commonDirection],
+  ...[subspaceIllusion, correlatedInputs],
 ]
 
 /** Builds one instance of the family of that name; the same options give the same model everywhere. Throws for names of no family. */

@@ -1,0 +1,60 @@
+import type { Model } from '../../lab/index.ts'
+import type { Forward } from '../../models/forward.ts'
+import type { ModelConfig } from '../../models/index.ts'
+
+/** How receivers of one kind read the residual stream: where it is, through which norm, and by which weights. */
+export interface Reading {
+  /** The residual stream before the norm, [k, P, d]. */
+  readonly stream: string
+  readonly norm: string
+  /** Hooks that are linear in the normalised stream, with the weight and bias between them; null for the normalised stream itself. */
+  readonly parts: readonly { readonly hook: string; readonly weight: string | null; readonly bias: string | null }[]
+}
+
+/** The readings of all receivers, in the order of `allReceivers`: one for a layer's queries, keys, values or MLP. */
+export function allReadings({ config }: Pick<Model, 'config'>): Reading[] {
+  const { n_layers, attn_only, gated_mlp, parallel_attn_mlp, shared_norm } = config
+  const layers = Array.from({ length: n_layers }, (_, l): Reading[] => {
+    const name = (suffix: string) => `blocks.${l}.${suffix}`
+    const part = (hook: string, weight: string, bias: string) => ({
+      hook: name(hook),
+      weight: name(weight),
+      bias: name(bias),
+    })
+    const attention = ['q', 'k', 'v'].map((letter): Reading => {
+      const upper = letter.toUpperCase()
+      return {
+        stream: name('hook_resid_pre'),
+        norm: name('ln1'),
+        parts: [part(`attn.hook_${letter}`, `attn.W_${upper}`, `attn.b_${upper}`)],
+      }
+    })
+    const mlp: Reading = {
+      stream: name(parallel_attn_mlp ? 'hook_resid_pre' : 'hook_resid_mid'),
+      norm: name(shared_norm ? 'ln1' : 'ln2'),
+      parts: gated_mlp
+        ? [
+            part('mlp.hook_pre', 'mlp.W_gate', 'mlp.b_gate'),
+            part('mlp.hook_pre_linear', 'mlp.W_in', 'mlp.b_pre_linear'),
+          ]
+        : [part('mlp.hook_pre', 'mlp.W_in', 'mlp.b_in')],
+    }
+    return [...attention, ...(attn_only ? [] : [mlp])]
+  })
+  const logits: Reading = {
+    stream: `blocks.${n_layers - 1}.hook_resid_post`,
+    norm: 'ln_final',
+    parts: [{ hook: 'unembed.hook_in', weight: null, bias: null }],
+  }
+  return [...layers.flat(), logits]
+}
+
+/** Whether the model has the norm of a reading. */
+export function isNormed({ normalization_type, final_norm }: ModelConfig, name: string): boolean {
+  return normalization_type !== null && (name !== 'ln_final' || final_norm)
+}
+
+/** What a norm needs to be traced on its own. */
+export function plainForward({ config, weights }: Model): Pick<Forward, 'config' | 'hook' | 'weight' | 'hasWeight'> {
+  return { config, hook: (_, x) => x, weight: (name) => weights.tensor(name), hasWeight: (name) => weights.has(name) }
+}
