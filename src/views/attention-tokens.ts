@@ -4,7 +4,7 @@ import { attention } from './attention.ts'
 import { colorBar } from './color-bar.ts'
 import { pad, truncate, visibleLabel } from './labels.ts'
 import { mountAttentionTokens } from './live/attention-tokens.ts'
-import { exactValue, isPresent } from './scales.ts'
+import { hoverValue, isPresent } from './scales.ts'
 import { document, element, fitText, LINE, label, MARGIN } from './svg.ts'
 import type { Table } from './table.ts'
 import { columnsOf, noteLines, onBackground, type TextOptions, titleLines } from './terminal.ts'
@@ -77,7 +77,7 @@ function hoverText(
   const [from, to] = side === 'reads' ? [focus, token] : [token, focus]
   return [
     `token ${token}: ${visibleLabel(tokens[token]!)}`,
-    `from query ${from} to key ${to}, attention weight: ${exactValue(weight)}`,
+    `from query ${from} to key ${to}, attention weight: ${hoverValue(weight)}`,
   ]
 }
 

@@ -4,7 +4,7 @@ import { type ColorScale, type ColorScaleKind, colorScale } from './colors.ts'
 import type { GridPicture } from './grid-picture.ts'
 import { visibleLabel } from './labels.ts'
 import { type Matrix, mapRows, type Rows, rowsOf, valueAt, valuesOf } from './numbers.ts'
-import { commonFormat, exactValue, isPresent } from './scales.ts'
+import { commonFormat, hoverValue, isPresent } from './scales.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type TextOptions, titleLines } from './terminal.ts'
 import { defineGridView } from './view.ts'
@@ -45,7 +45,7 @@ function grid(props: AttentionProps): GridPicture {
     hover: (query, key) => [
       `from query ${query}: ${visibleLabel(queryTokens[query]!)}`,
       `to key ${key}: ${visibleLabel(keyTokens[key]!)}`,
-      `${valueLabel}: ${exactValue(valueAt(values, query, key))}`,
+      `${valueLabel}: ${hoverValue(valueAt(values, query, key))}`,
     ],
   }
 }

@@ -2,7 +2,7 @@
 
 import { signColors } from './colors.ts'
 import { displayWidth, pad, truncate, visibleLabel, visibleText } from './labels.ts'
-import { type Axis, axis, commonFormat, exactValue, formatNumber, isPresent, type Value } from './scales.ts'
+import { type Axis, axis, commonFormat, formatNumber, hoverValue, isPresent, type Value } from './scales.ts'
 import { document, element, fitText, LINE, label, MARGIN, type Markup, mark, round, textWidth, themed } from './svg.ts'
 import type { Table } from './table.ts'
 import { columnsOf, inColor, noteLines, type TextOptions, titleLines } from './terminal.ts'
@@ -109,8 +109,8 @@ function drawnBar(bar: Bar, row: number, x: (value: number) => number): Markup[]
 
 function hoverText(props: BarListProps, bar: Bar): string[] {
   const interval =
-    isPresent(bar.low) && isPresent(bar.high) ? [`interval: ${exactValue(bar.low)} to ${exactValue(bar.high)}`] : []
-  return [visibleLabel(bar.label), `${props.valueLabel}: ${exactValue(bar.value)}`, ...interval]
+    isPresent(bar.low) && isPresent(bar.high) ? [`interval: ${hoverValue(bar.low)} to ${hoverValue(bar.high)}`] : []
+  return [visibleLabel(bar.label), `${props.valueLabel}: ${hoverValue(bar.value)}`, ...interval]
 }
 
 function text(props: BarListProps, options: TextOptions): string[] {

@@ -3,7 +3,7 @@
 import { DiopterError } from '../errors/index.ts'
 import { seriesColors } from './colors.ts'
 import { displayWidth, pad, truncate, visibleText } from './labels.ts'
-import { type Axis, axis, exactValue, formatNumber, isPresent, type Value } from './scales.ts'
+import { type Axis, axis, formatNumber, hoverValue, isPresent, type Value } from './scales.ts'
 import { document, element, fitText, LINE, label, type Markup, mark, round, textWidth, themed } from './svg.ts'
 import type { Table } from './table.ts'
 import { columnsOf, inColor, noteLines, type TextOptions, titleLines } from './terminal.ts'
@@ -97,7 +97,7 @@ function drawnSpans(spans: readonly Span[], x: Axis, toX: Place, top: number): M
     const opacity = index % 2 === 0 ? 0.06 : 0.12
     const area = { x: left, y: top, width: round(right - left), height: PLOT_HEIGHT }
     const text = visibleText(name)
-    const hover = element('title', {}, `${text}: ${exactValue(from)} to ${exactValue(to)}`)
+    const hover = element('title', {}, `${text}: ${hoverValue(from)} to ${hoverValue(to)}`)
     return [
       element('rect', { ...area, fill: 'currentColor', 'fill-opacity': opacity }, hover),
       ...spanLabel(text, left, right - left, top + PLOT_HEIGHT - 6),
@@ -147,8 +147,8 @@ function drawnSeries(
             value: series.y[i]!,
             hover: [
               visibleText(series.name),
-              `${props.xLabel}: ${exactValue(series.x[i]!)}`,
-              `${props.yLabel}: ${exactValue(series.y[i]!)}`,
+              `${props.xLabel}: ${hoverValue(series.x[i]!)}`,
+              `${props.yLabel}: ${hoverValue(series.y[i]!)}`,
               ...bandText(series, i),
             ],
           },
@@ -159,7 +159,7 @@ function drawnSeries(
 }
 
 function bandText(series: Series, i: number): string[] {
-  return series.low && series.high ? [`band: ${exactValue(series.low[i]!)} to ${exactValue(series.high[i]!)}`] : []
+  return series.low && series.high ? [`band: ${hoverValue(series.low[i]!)} to ${hoverValue(series.high[i]!)}`] : []
 }
 
 function drawnBand(series: Series, index: number, x: Axis, y: Axis, toX: Place, toY: Place): Markup[] {

@@ -3,7 +3,7 @@
 import { DiopterError } from '../errors/index.ts'
 import { seriesColors } from './colors.ts'
 import { pad, truncate, visibleLabel, visibleText } from './labels.ts'
-import { exactValue, formatNumber } from './scales.ts'
+import { formatNumber, hoverValue } from './scales.ts'
 import { document, element, fitText, LINE, label, type Markup, mark, round, themed } from './svg.ts'
 import type { Table } from './table.ts'
 import { columnsOf, inColor, noteLines, type TextOptions, titleLines } from './terminal.ts'
@@ -78,8 +78,8 @@ function hoverText({ name }: DirectionPanel, direction: PlanarDirection): string
   return [
     visibleText(name),
     visibleLabel(direction.label),
-    `x: ${exactValue(direction.x)}, y: ${exactValue(direction.y)}`,
-    `length: ${exactValue(Math.hypot(direction.x, direction.y))}, angle: ${exactValue(degrees(direction))} degrees`,
+    `x: ${hoverValue(direction.x)}, y: ${hoverValue(direction.y)}`,
+    `length: ${hoverValue(Math.hypot(direction.x, direction.y))}, angle: ${hoverValue(degrees(direction))} degrees`,
   ]
 }
 

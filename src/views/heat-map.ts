@@ -5,7 +5,7 @@ import { type ColorScale, type ColorScaleKind, colorScale } from './colors.ts'
 import type { GridPicture } from './grid-picture.ts'
 import { visibleLabel } from './labels.ts'
 import { type Matrix, mapRows, type Rows, rowsOf, valueAt, valuesOf } from './numbers.ts'
-import { commonFormat, exactValue, isPresent } from './scales.ts'
+import { commonFormat, hoverValue, isPresent } from './scales.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type ReferenceMark, type TextOptions, titleLines } from './terminal.ts'
 import { defineGridView } from './view.ts'
@@ -56,7 +56,7 @@ function grid(props: HeatMapProps): GridPicture {
     hover: (row, column) => [
       `${rowAxis}: ${visibleLabel(rowLabels[row]!)}`,
       `${columnAxis} ${column}: ${visibleLabel(columnLabels[column]!)}`,
-      `${valueLabel}: ${exactValue(valueAt(values, row, column))}`,
+      `${valueLabel}: ${hoverValue(valueAt(values, row, column))}`,
     ],
   }
 }

@@ -5,7 +5,7 @@ import { type ColorScale, colorScale } from './colors.ts'
 import type { GridPicture } from './grid-picture.ts'
 import { displayWidth, pad, truncate, visibleLabel } from './labels.ts'
 import { assertGrid, rowsOf } from './numbers.ts'
-import { exactValue, isPresent, type Value } from './scales.ts'
+import { hoverValue, isPresent, type Value } from './scales.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, type TextOptions, titleLines } from './terminal.ts'
 import { defineGridView } from './view.ts'
@@ -84,12 +84,12 @@ export function lensValues(props: LensGridProps): { values: Value[][]; label: st
 function hoverText(props: LensGridProps, cell: LensCell, layer: number, position: number): string[] {
   const measured = (['rank', 'kl', 'entropy'] as const)
     .filter((name) => isPresent(MEASURES[name].of(cell)))
-    .map((name) => `${MEASURES[name].label}: ${exactValue(MEASURES[name].of(cell))}`)
+    .map((name) => `${MEASURES[name].label}: ${hoverValue(MEASURES[name].of(cell))}`)
   return [
     `layer: ${props.layerLabels[layer]}`,
     `after token ${position}: ${visibleLabel(props.tokens[position]!)}`,
     ...cell.top.map(
-      ({ token, probability }, place) => `${place + 1}. ${visibleLabel(token)}  ${exactValue(probability)}`,
+      ({ token, probability }, place) => `${place + 1}. ${visibleLabel(token)}  ${hoverValue(probability)}`,
     ),
     ...measured,
   ]

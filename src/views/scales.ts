@@ -98,7 +98,12 @@ export function commonFormat(values: Iterable<Value | undefined>): (value: numbe
   return (value) => value.toFixed(decimals).replace(/^-(0(?:\.0+)?)$/, '$1')
 }
 
-/** A value as it is, for hovers and tables: every digit of a number, `absent` for null, NaN or an infinity by name. */
+/** A value for hovers: 6 significant digits, all that a float32 computation is good for; `absent` as `exactValue` has it. */
+export function hoverValue(value: Value | undefined): string {
+  return isPresent(value) ? String(Number(value.toPrecision(6))) : exactValue(value)
+}
+
+/** A value as it is, for tables: every digit of a number, `absent` for null, NaN or an infinity by name. */
 export function exactValue(value: Value | undefined): string {
   return value === null || value === undefined ? 'absent' : String(value)
 }

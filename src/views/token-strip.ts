@@ -4,7 +4,7 @@ import { colorBar } from './color-bar.ts'
 import { type ColorScale, type ColorScaleKind, colorScale } from './colors.ts'
 import { truncate, visibleLabel } from './labels.ts'
 import type { Prediction } from './lens-grid.ts'
-import { commonFormat, exactValue, isPresent, type Value } from './scales.ts'
+import { commonFormat, hoverValue, isPresent, type Value } from './scales.ts'
 import { document, element, MARGIN } from './svg.ts'
 import type { Table } from './table.ts'
 import { gridLines, legendLines, numberCell, type TextOptions, titleLines } from './terminal.ts'
@@ -58,9 +58,9 @@ function hoverText(props: TokenStripProps, index: number): string[] {
   const expected = props.top?.[index] ?? []
   return [
     `token ${index}: ${visibleLabel(props.tokens[index]!)}`,
-    `${props.valueLabel}: ${exactValue(props.values[index])}`,
+    `${props.valueLabel}: ${hoverValue(props.values[index])}`,
     ...expected.map(
-      ({ token, probability }, place) => `${place + 1}. ${visibleLabel(token)}  ${exactValue(probability)}`,
+      ({ token, probability }, place) => `${place + 1}. ${visibleLabel(token)}  ${hoverValue(probability)}`,
     ),
   ]
 }

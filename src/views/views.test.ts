@@ -135,7 +135,7 @@ describe.each(names)('%s', (name) => {
 })
 
 describe('values', () => {
-  it('prints exact values in hovers and rounded ones in cells', () => {
+  it('prints 6 digits in hovers, rounded values in cells and exact ones as data', () => {
     const svg = renderSvg('heatMap', {
       title: 't',
       values: [[0.1 + 0.2]],
@@ -143,7 +143,8 @@ describe('values', () => {
       columnLabels: [' c'],
       valueLabel: 'v (nats)',
     })
-    expect(svg).toContain('<title>row: r\ncolumn 0: ·c\nv (nats): 0.30000000000000004</title>')
+    expect(svg).toContain('<title>row: r\ncolumn 0: ·c\nv (nats): 0.3</title>')
+    expect(svg).toContain('data-value="0.30000000000000004"')
     expect(svg).toContain('>0.30</text>')
   })
 

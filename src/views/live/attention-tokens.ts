@@ -4,7 +4,7 @@ import type { GridPicture } from '../grid-picture.ts'
 import { visibleLabel, visibleText } from '../labels.ts'
 import { valueAt } from '../numbers.ts'
 import type { Place, Places } from '../place.ts'
-import { exactValue } from '../scales.ts'
+import { hoverValue } from '../scales.ts'
 import { FONT_FAMILY } from '../svg.ts'
 import {
   type AttentionTokensProps,
@@ -196,7 +196,7 @@ function compactGrid(props: AttentionTokensProps): GridPicture {
     hover: (query, key) => [
       `from query ${query}: ${visibleLabel(tokens[query]!)}`,
       `to key ${key}: ${visibleLabel(tokens[key]!)}`,
-      `attention weight: ${exactValue(valueAt(rows, query, key))}`,
+      `attention weight: ${hoverValue(valueAt(rows, query, key))}`,
     ],
   }
 }
