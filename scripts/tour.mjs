@@ -103,7 +103,9 @@ const stops = {
     async act(tab) {
       const panel = panelOf(tab, 'predict')
       await panel.getByRole('button', { name: 'Pin to compare' }).click()
-      await tab.getByRole('textbox', { name: 'Clean prompt' }).fill('The man who came from the city')
+      await tab
+        .getByRole('textbox', { name: 'Clean prompt' })
+        .fill('There was Miss Bates at the window, and everybody looked at Miss')
       await idle(tab)
       await panel.getByRole('button', { name: 'Pin to compare' }).click()
       await tab.getByRole('button', { name: 'Compare 2' }).click()

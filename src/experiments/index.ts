@@ -1,6 +1,7 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import { additionExperiment } from './addition/index.ts'
 import { doubleDescent } from './double-descent/index.ts'
+import { edgeCases } from './edge/index.ts'
 import type { Experiment } from './experiment.ts'
 import { grokking } from './grokking/index.ts'
 import { inductionHeads } from './induction/index.ts'
@@ -12,6 +13,7 @@ import { textModel } from './text/index.ts'
 export const experiments: readonly Experiment[] = [
   additionExperiment,
   doubleDescent,
+  ...edgeCases,
   grokking,
   inductionHeads,
   privilegedBasisExperiment,

@@ -1,4 +1,13 @@
+export {
+  type AblatedPair,
+  type AblatePairsOptions,
+  type AblatePairsValues,
+  ablatePairs,
+  type PairedPart,
+} from './ablation/ablate-pairs.ts'
 export { type AblationValues, ablation } from './ablation/ablation.ts'
+export type { TopPart } from './ablation/ablation-checks.ts'
+export type { Downstream, Placement } from './ablation/ablation-distribution.ts'
 export {
   ABLATABLE,
   ABLATED_HOOKS,
@@ -6,7 +15,56 @@ export {
   type AblateWhat,
   type AblationKind,
   type AblationOptions,
+  type PartOptions,
+  type ReplacementOptions,
 } from './ablation/ablation-parts.ts'
+export {
+  type Compensator,
+  REPAIRABLE,
+  type RepairableWhat,
+  type SelfRepairOptions,
+  type SelfRepairValues,
+  selfRepair,
+} from './ablation/self-repair.ts'
+export {
+  causalScrubbing,
+  type ScrubbedNode,
+  type ScrubOptions,
+  type ScrubValues,
+} from './causal-scrubbing/causal-scrubbing.ts'
+export type { DataBalance } from './causal-scrubbing/data-balance.ts'
+export type { Feature, LabelColumns, ScrubExample } from './causal-scrubbing/features.ts'
+export type { Hypothesis, HypothesisInput, HypothesisNode } from './causal-scrubbing/hypothesis.ts'
+export type { RecoveredShare, SampleOutcome } from './causal-scrubbing/scrub-measures.ts'
+export {
+  type CausalTrace,
+  type CausalTraceOptions,
+  type CausalTraceValues,
+  causalTracing,
+} from './causal-tracing/causal-tracing.ts'
+export { TOKEN_CLASSES, type TokenClass, type TracedPrompt } from './causal-tracing/trace-prompts.ts'
+export {
+  CORRUPTIONS,
+  type Corruption,
+  TRACE_MEASURES,
+  TRACE_STATES,
+  TRACED_HOOKS,
+  type TracedMeasures,
+  type TraceMeasure,
+  type TraceState,
+} from './causal-tracing/trace-runs.ts'
+export type { TraceMap } from './causal-tracing/trace-sweep.ts'
+export { discoverCircuit } from './circuit-discovery/circuit-discovery.ts'
+export {
+  type CircuitEdge,
+  DISCOVERY_WAYS,
+  type DiscoveryOptions,
+  type DiscoveryValues,
+  type DiscoveryWay,
+  type FoundCircuit,
+} from './circuit-discovery/discovery-values.ts'
+export type { CurvePoint } from './circuit-discovery/faithfulness.ts'
+export { REMOVAL_MEASURES, type RemovalMeasure } from './circuit-discovery/greedy-removal.ts'
 export type { HeadComposition } from './circuits/circuit-compositions.ts'
 export type { CircuitDirection, DirectionEnds, HeadCircuit, WeightedToken } from './circuits/circuit-layer.ts'
 export { CIRCUIT_EMBEDDINGS, type CircuitEmbedding } from './circuits/circuit-weights.ts'
@@ -104,6 +162,18 @@ export {
   type TrainedLens,
   type Translators,
 } from './lens/tuned-lens-translators.ts'
+export type { Corpus, CorpusText } from './max-activating/activation-corpus.ts'
+export type { ActivationTarget } from './max-activating/activation-target.ts'
+export {
+  type ActivatingExample,
+  type ExampleBand,
+  type MaxActivatingOptions,
+  type MaxActivatingValues,
+  maxActivating,
+} from './max-activating/max-activating.ts'
+export type { QuantileInterval } from './max-activating/max-activating-checks.ts'
+export type { MinimalExample } from './max-activating/minimal-example.ts'
+export type { Typicality } from './max-activating/typical-examples.ts'
 export {
   activationPatching,
   type PatchOptions,

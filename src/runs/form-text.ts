@@ -4,7 +4,15 @@ import type { PromptJson } from './prompt-schema.ts'
 import { readPrompt } from './prompt-text.ts'
 
 /** What a field can hold; undefined where it was left empty. */
-export type FieldValue = string | boolean | number | null | undefined | readonly number[] | readonly PromptJson[]
+export type FieldValue =
+  | string
+  | boolean
+  | number
+  | null
+  | undefined
+  | readonly number[]
+  | readonly PromptJson[]
+  | Readonly<Record<string, unknown>>
 
 const ON = ['yes', 'true', 'on']
 const OFF = ['no', 'false', 'off']
@@ -39,6 +47,8 @@ export function readField(field: FormField, text: string): FieldValue {
       return typed
     case 'texts':
       return enough(field, lines(text), fail)
+    case 'json':
+      return readJson(typed, fail)
     case 'prompts':
       return enough(field, lines(text).map(readPrompt), fail)
   }
@@ -50,11 +60,24 @@ export function writeField(field: FormField, value: FieldValue): string {
   if (value === null) return NONE
   if (typeof value === 'boolean') return value ? ON[0]! : OFF[0]!
   if (field.kind === 'integers') return ranges(value as readonly number[])
+  if (field.kind === 'json') return JSON.stringify(value, null, 1)
   if (!Array.isArray(value)) return String(value)
   return value.map((entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry))).join('\n')
 }
 
 type Fail = (what: string) => DiopterError
+
+/** An object as JSON. */
+function readJson(typed: string, fail: Fail): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(typed)
+  } catch (error) {
+    throw fail(`this is not JSON (${(error as Error).message})`)
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw fail('this should be an object, such as {"output": ["..."]}')
+}
 
 /** Spaces count in texts: only empty lines go. */
 const lines = (text: string): string[] => text.split(/\r?\n/).filter((line) => line.trim() !== '')

@@ -2,8 +2,8 @@ import type * as v from 'valibot'
 import { DiopterError } from '../errors/index.ts'
 import { promptSchema } from './prompt-schema.ts'
 
-/** One of some words; yes or no; a number; a list of whole numbers; a text; texts; or prompts, each a text or token ids. */
-export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'text' | 'texts' | 'prompts'
+/** One of some words; yes or no; a number; a list of whole numbers; a text; texts; prompts, each a text or token ids; or an object, as JSON. */
+export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'text' | 'texts' | 'prompts' | 'json'
 
 /** What a person can fill in, as plain data. */
 export interface FormField {
@@ -69,6 +69,8 @@ function shapeOf(schema: Part, unknown: Unknown): Shape {
       return { kind: 'number', ...limits }
     case 'string':
       return { kind: 'text', ...limits }
+    case 'strict_object':
+      return { kind: 'json' }
     case 'array':
       return { ...listOf(schema.item!, unknown), ...limits }
     default:

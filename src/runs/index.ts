@@ -13,7 +13,7 @@ export type {
   MethodRow,
   PromptForm,
 } from './method.ts'
-export type { PairJson, PromptJson, QuestionJson, TokenJson } from './prompt-schema.ts'
+export type { PairJson, PromptJson, QuestionJson, TokenJson, TracedJson } from './prompt-schema.ts'
 export { pairSchema, promptSchema, questionSchema, tokenSchema } from './prompt-schema.ts'
 export { readPrompt } from './prompt-text.ts'
 export { methodNames, methodOf, methods } from './registry.ts'
@@ -29,3 +29,15 @@ export {
 } from './runner.ts'
 export { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
 export { toCommand, toScript } from './script.ts'
+export { type Claim, type MethodClaims, restrictClaims, type TruthRun } from './truth-tests/claims.ts'
+export { type AnyClaims, claimingMethods, claimsOf } from './truth-tests/table.ts'
+export {
+  type CheckCounts,
+  type FamilyOutcome,
+  type MethodTest,
+  type TestedRun,
+  type TestMethodOptions,
+  testMethod,
+  testOn,
+} from './truth-tests/test-method.ts'
+export { checkTable, familyTable } from './truth-tests/test-tables.ts'

@@ -27,6 +27,17 @@ export const pairSchema = v.strictObject({
   wrong: v.optional(tokenSchema),
 })
 
+/** A prompt whose subject is corrupted: a part of its text, positions, or what differs in another prompt. */
+export const tracedSchema = v.strictObject({
+  clean: promptSchema,
+  corrupt: v.optional(promptSchema),
+  subject: v.optional(
+    v.union([v.string(), v.pipe(v.array(v.pipe(v.number(), v.integer())), v.minLength(1))], 'a text, or positions'),
+  ),
+  answer: v.optional(tokenSchema),
+  wrong: v.optional(tokenSchema),
+})
+
 /** A prompt as a spec holds it. */
 export type PromptJson = v.InferOutput<typeof promptSchema>
 /** A token as a spec holds it. */
@@ -35,3 +46,5 @@ export type TokenJson = v.InferOutput<typeof tokenSchema>
 export type QuestionJson = v.InferOutput<typeof questionSchema>
 /** A pair of prompts as a spec holds it. */
 export type PairJson = v.InferOutput<typeof pairSchema>
+/** A prompt with its subject as a spec holds it; a pair is one as well. */
+export type TracedJson = v.InferOutput<typeof tracedSchema>

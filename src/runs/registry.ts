@@ -1,18 +1,24 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import type { Method } from './method.ts'
 import { ablate } from './rows/ablate.ts'
+import { ablatePairsRow } from './rows/ablate-pairs.ts'
 import { attention } from './rows/attention.ts'
 import { attribute } from './rows/attribute.ts'
 import { attributionPatch } from './rows/attribution-patch.ts'
 import { capture } from './rows/capture.ts'
+import { causalTraceRow } from './rows/causal-trace.ts'
 import { circuitsRow } from './rows/circuits.ts'
+import { discover } from './rows/discover.ts'
 import { edgeAttributionRow } from './rows/edge-attribution.ts'
 import { generate } from './rows/generate.ts'
 import { heads } from './rows/heads.ts'
 import { lens } from './rows/lens.ts'
+import { maxActivatingRow } from './rows/max-activating.ts'
 import { patch } from './rows/patch.ts'
 import { pathPatch } from './rows/path-patch.ts'
 import { predict } from './rows/predict.ts'
+import { scrub } from './rows/scrub.ts'
+import { selfRepairRow } from './rows/self-repair.ts'
 import { tunedLensRow } from './rows/tuned-lens.ts'
 
 /** Every method: a new one is a file in methods/, a row file beside these, and a line here. */
@@ -22,13 +28,19 @@ export const methods: readonly Method[] = [
   tunedLensRow,
   attention,
   heads,
+  maxActivatingRow,
   circuitsRow,
   attribute,
   patch,
   attributionPatch,
+  causalTraceRow,
   pathPatch,
   edgeAttributionRow,
+  discover,
+  scrub,
   ablate,
+  selfRepairRow,
+  ablatePairsRow,
   capture,
   generate,
 ]

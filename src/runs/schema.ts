@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { editSchema } from './edit-schema.ts'
-import type { PairJson, PromptJson, QuestionJson } from './prompt-schema.ts'
+import type { PairJson, PromptJson, QuestionJson, TracedJson } from './prompt-schema.ts'
 
 /** What model, and how its weights are rewritten on opening; see `ProcessingOptions`. */
 export const modelSchema = v.strictObject({
@@ -24,7 +24,7 @@ export const runSpecSchema = v.strictObject({
   model: modelSchema,
   method: v.string(),
   /** Texts or token ids; with `answer` and `wrong` where a method asks for them; pairs for patching. The method checks them. */
-  prompts: v.array(v.custom<PromptJson | QuestionJson | PairJson>(() => true)),
+  prompts: v.array(v.custom<PromptJson | QuestionJson | PairJson | TracedJson>(() => true)),
   parameters: v.optional(v.record(v.string(), v.unknown()), {}),
   /** Edits of the model that all runs of the method see. */
   edits: v.optional(v.array(editSchema), []),
@@ -49,6 +49,7 @@ const checkSchema = v.strictObject({
   claimed: v.string(),
   measured: v.nullable(v.union([v.number(), v.string()])),
   threshold: v.optional(v.number()),
+  margin: v.optional(v.number()),
   verdict: v.picklist(['holds', 'fails', 'not tested']),
   why: v.string(),
 })

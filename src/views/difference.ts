@@ -122,6 +122,7 @@ const subtractors: { readonly [Name in ViewName]: Subtract<Name> } = {
   },
   directions: () =>
     'Directions in a plane have no common axes: a difference would depend on how each plane was turned.',
+  circuitGraph: () => 'Circuits are drawn, not subtracted: compare the tables of their edges.',
   checksList: () => 'Verdicts are words: they can be compared, not subtracted.',
 }
 

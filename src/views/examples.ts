@@ -175,6 +175,30 @@ export const examples: { readonly [Name in ViewName]: PropsOf<Name> } = {
       },
     ],
   },
+  circuitGraph: {
+    title: 'A circuit that continues repeated tokens',
+    levels: ['embed', 'heads of layer 0', 'MLP of layer 0', 'heads of layer 1', 'logits'],
+    nodes: [
+      { name: 'embed', level: 0 },
+      { name: 'L0H3', level: 1 },
+      { name: 'L0H0', level: 1 },
+      { name: 'L0MLP', level: 2 },
+      { name: 'L1H1', level: 3 },
+      { name: 'logits', level: 4 },
+    ],
+    links: [
+      { from: 0, to: 1, port: 'v', value: 4.1, others: [3.9] },
+      { from: 0, to: 2, port: 'q', value: 0.2, others: [0.4] },
+      { from: 0, to: 3, value: -0.7, others: [-1.2] },
+      { from: 1, to: 4, port: 'k', value: 4.05, others: [2.2] },
+      { from: 0, to: 4, port: 'q', value: 3.3, others: [null] },
+      { from: 2, to: 4, port: 'v', value: null, others: [0.1] },
+      { from: 4, to: 5, value: 4.4, others: [4.4] },
+      { from: 3, to: 5, value: -0.9, others: [-1] },
+    ],
+    valueLabel: 'lost without the edge (logits)',
+    otherLabels: ['estimated effect'],
+  },
   checksList: {
     title: 'Checks of the logit lens',
     checks: [

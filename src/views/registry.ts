@@ -6,6 +6,7 @@ import { attentionHeads } from './attention-heads.ts'
 import { attentionTokens } from './attention-tokens.ts'
 import { barList } from './bar-list.ts'
 import { checksList } from './checks-list.ts'
+import { circuitGraph } from './circuit-graph.ts'
 import { curves } from './curves.ts'
 import { directions } from './directions.ts'
 import { heatMap } from './heat-map.ts'
@@ -28,6 +29,7 @@ export const views = {
   barList,
   curves,
   directions,
+  circuitGraph,
   checksList,
 } as const
 

@@ -52,6 +52,14 @@ function awkwardProps(tokens: readonly string[]): { readonly [Name in ViewName]:
       xScale: 'log',
     },
     directions: { title, panels: tokens.map((name, x) => ({ name, directions: [{ label: name, x, y: 1 }] })) },
+    circuitGraph: {
+      title,
+      levels: tokens,
+      nodes: tokens.map((name, level) => ({ name, level })),
+      links: tokens.slice(1).map((port, from) => ({ from, to: from + 1, port, value: values[from]!, others: [1] })),
+      valueLabel: title,
+      otherLabels: [title],
+    },
     checksList: {
       title,
       checks: tokens.map((name) => ({ name, verdict: 'fails' as const, claimed: name, measured: name, why: name })),

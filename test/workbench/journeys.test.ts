@@ -171,7 +171,9 @@ describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumP
     await whenIdle(tab)
     const panel = panelOf(tab, 'predict')
     await panel.getByRole('button', { name: 'Pin to compare' }).click()
-    await tab.getByRole('textbox', { name: 'Clean prompt' }).fill('The man who came from the city')
+    await tab
+      .getByRole('textbox', { name: 'Clean prompt' })
+      .fill('There was Miss Bates at the window, and everybody looked at Miss')
     await whenIdle(tab)
     await panel.getByRole('button', { name: 'Pin to compare' }).click()
     await tab.getByRole('button', { name: 'Compare 2' }).click()

@@ -65,7 +65,7 @@ describe.skipIf(!hasChromium)(`the page's worker (needs ${chromiumPath})`, { tim
       backend,
       text: EXAMPLE_QUESTION.prompt as string,
     })
-    expect((text as { tokens: string[] }).tokens.join('')).toContain('The men who came')
+    expect((text as { tokens: string[] }).tokens.join('')).toContain('There was Miss Smith')
     const { answer: aligned } = await askInPage(tab, 'align', {
       model,
       backend,

@@ -1,19 +1,17 @@
 import { Argument, Option } from 'commander'
-import { readPrompt } from '../../runs/prompt-text.ts'
+import { type ReplacementFlags, readReplacement, replacementOptions } from '../ablation-flags.ts'
 import { defineCommand } from '../command.ts'
-import { repeatable, wholeNumbers } from '../flags.ts'
+import { wholeNumbers } from '../flags.ts'
 import { answerOptions, metricOption, pairsOption, type QuestionFlags, readQuestions } from '../questions.ts'
 import { type MethodFlags, methodOptions, runMethod, specOf } from '../run-method.ts'
 
 type Flags = MethodFlags &
-  QuestionFlags & {
+  QuestionFlags &
+  ReplacementFlags & {
     readonly what?: string
-    readonly kind?: string
-    readonly reference?: readonly string[]
     readonly layers?: readonly number[]
     readonly heads?: readonly number[]
     readonly neurons?: readonly number[]
-    readonly positions?: readonly number[]
     readonly metric?: string
   }
 
@@ -29,15 +27,10 @@ export const ablate = defineCommand<Flags>({
       'mlp',
       'neuron',
     ]),
-    new Option('--kind <kind>', 'what stands in its place (default: mean)').choices(['zero', 'mean', 'resample']),
-    repeatable(
-      '--reference <prompt>',
-      'a prompt that means and resampled activations come from (default: the prompt itself)',
-    ),
+    ...replacementOptions,
     new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),
     new Option('--neurons <list>', 'only these neurons').argParser(wholeNumbers),
-    new Option('--positions <list>', 'only at these positions; -1 is the last').argParser(wholeNumbers),
     metricOption,
     pairsOption,
     ...methodOptions,
@@ -47,8 +40,8 @@ export const ablate = defineCommand<Flags>({
     'ablate "Lily was happy." --answer " She" --what mlp --kind zero --model ../shared/checkpoints/stories260K',
   ],
   run: async ([prompt], flags, session) => {
-    const { what, kind, reference, layers, heads, neurons, positions, metric } = flags
-    const parameters = { what, kind, reference: reference?.map(readPrompt), layers, heads, neurons, positions, metric }
+    const { what, layers, heads, neurons, metric } = flags
+    const parameters = { what, ...readReplacement(flags), layers, heads, neurons, metric }
     return runMethod(await specOf('ablate', await readQuestions(prompt, flags), parameters, flags), flags, session)
   },
 })

@@ -1,4 +1,14 @@
-import { type Activation, type ArrayValue, type Edit, klDivergence, type Model, ofPrompt } from '../../lab/index.ts'
+import {
+  type Activation,
+  type ArrayValue,
+  type Edit,
+  klDivergence,
+  type Model,
+  ofPrompt,
+  type Prompt,
+  type RunOptions,
+  type RunOutput,
+} from '../../lab/index.ts'
 import { concat, tensor } from '../../tensor/index.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { Meter } from '../shared/result.ts'
@@ -36,8 +46,9 @@ export function placement(reference: Activation, { head, neuron }: Part, edit: E
   const centre = Array.from({ length: size }, (_, i) => mean(all.map((row) => row[i]!)))
   const variance = centre.map((m, i) => mean(all.map((row) => (row[i]! - m) ** 2)))
   // Features that never vary are judged by the typical variance instead of dividing by zero, and what never varies by its size.
-  const typical = Math.max(mean(variance), SMALLEST_DEVIATION ** 2 * mean(all.flat().map((x) => x * x)))
-  const scale = variance.map((v) => 1 / Math.sqrt(Math.max(v, SMALLEST_DEVIATION ** 2 * typical) || 1))
+  const square = mean(all.map((row) => mean(row.map((x) => x * x))))
+  const least = SMALLEST_DEVIATION ** 2 * Math.max(mean(variance), square)
+  const scale = variance.map((v) => 1 / Math.sqrt(Math.max(v, least) || 1))
   const apart = (a: readonly number[], b: readonly number[]) =>
     Math.sqrt(mean(scale.map((s, i) => ((a[i]! - b[i]!) * s) ** 2)))
   const usual = rows.map((row, i) => Math.min(...rows.map((other, j) => (i === j ? Infinity : apart(row, other)))))
@@ -103,7 +114,7 @@ const streamHook = (layer: number) => `blocks.${layer}.hook_resid_post`
 /** The mean and deviation of every feature of the residual stream behind every layer, over all positions of the prompts. */
 export async function streamStatistics(
   { config }: Model,
-  prompts: Parameters<Meter['run']>[0],
+  prompts: readonly Prompt[],
   { edits, prependBos, signal }: MethodOptions,
   meter: Meter,
 ): Promise<StreamStatistics> {
@@ -147,17 +158,17 @@ export async function streamStatistics(
 
 /** Runs a prompt whole and once per list of edits, and says how far its residual streams and its prediction move. */
 export async function downstream(
-  { config }: Model,
+  model: Model,
   ids: readonly number[],
   ablations: readonly (readonly Edit[])[],
   statistics: StreamStatistics,
   { edits = [], signal }: MethodOptions,
   meter: Meter,
 ): Promise<Downstream[]> {
-  const layers = Array.from({ length: config.n_layers }, (_, l) => l)
-  const readout = {
+  const layers = Array.from({ length: model.config.n_layers }, (_, l) => l)
+  const readout: RunOptions['readout'] = {
     reads: layers.map(streamHook),
-    trace: ({ activation }: { activation: (hook: string) => ReturnType<typeof tensor> }) => ({
+    trace: ({ activation }) => ({
       distances: concat(
         layers.map((l) => {
           const standard = activation(streamHook(l)).sub(tensor(statistics.mean[l]!)).mul(tensor(statistics.scale[l]!))
@@ -168,13 +179,13 @@ export async function downstream(
       ),
     }),
   }
-  const distancesOf = (run: Awaited<ReturnType<Meter['run']>>) =>
-    Array.from(run.readout.distances![0]!.data as Float32Array)
+  const distancesOf = ({ readout: { distances } }: RunOutput) => Array.from(distances![0]!.data as Float32Array)
   const whole = await meter.run([ids], { edits, signal, readout, positions: 'last' })
   const metric = klDivergence([ofPrompt(whole.logits!, 0).data as Float32Array])
   const results: Downstream[] = []
   for (const ablation of ablations) {
-    const run = await meter.run([ids], { edits: [...edits, ...ablation], signal, readout, metric })
+    const run = await model.run([ids], { edits: [...edits, ...ablation], signal, readout, metric })
+    meter.addVariants(1, edits)
     results.push({ kl: run.metric![0]!, layers, ablated: distancesOf(run), whole: distancesOf(whole) })
   }
   return results

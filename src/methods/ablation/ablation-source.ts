@@ -76,7 +76,12 @@ export async function ablationSource(
     resample: (hook) => resampled.get(hook)!,
   }
   return {
-    kinds: ['zero', 'mean', ...(byPosition ? ['position_mean' as const] : []), ...(drawn.length > 0 ? ['resample' as const] : [])],
+    kinds: [
+      'zero',
+      'mean',
+      ...(byPosition ? ['position_mean' as const] : []),
+      ...(drawn.length > 0 ? ['resample' as const] : []),
+    ],
     reference: captures,
     resampled: drawn,
     draws: (part, kind) =>

@@ -73,9 +73,47 @@ describe('ablation', () => {
     const { metric } = await model.run([QUESTION.prompt], { metric: logitDifference(0, 2), edits })
     expect(firstOf(values.values)).toBeCloseTo(metric![0]!, 5)
     await expect(ablation(model, [QUESTION], { kind: 'resample', reference: [[1, 2]] })).rejects.toThrow('longer one')
-    const own = await ablation(model, [QUESTION], { kind: 'resample', seed: 3 })
-    expect((await ablation(model, [QUESTION], { kind: 'resample', seed: 3 })).values).toEqual(own.values)
-    expect((await ablation(model, [QUESTION], { kind: 'resample', seed: 4 })).values).not.toEqual(own.values)
+    const drawn = async (seed: number, draws: number) => {
+      const { questions, effect, spread } = (await ablation(model, [QUESTION], { kind: 'resample', seed, draws }))
+        .values
+      return { from: questions[0]!.resampledFrom!, effect: firstOf(effect), spread: spread && firstOf(spread) }
+    }
+    const [own, again, other, single] = await Promise.all([drawn(3, 4), drawn(3, 4), drawn(4, 4), drawn(3, 1)])
+    expect(again.from).toEqual(own.from)
+    expect(again.effect).toBeCloseTo(own.effect, 6)
+    expect(other.from).not.toEqual(own.from)
+    expect(single).toMatchObject({ from: own.from.slice(0, 1), spread: null })
+    // The mean and the deviation of runs with each of the four.
+    const effects = await Promise.all(
+      own.from.map(async (from) => {
+        const edits = [{ hook: 'blocks.0.attn.hook_z', kind: 'resample', from, heads: [0] }] as const
+        const metric = logitDifference(0, 2)
+        const [without, whole] = await Promise.all(
+          [edits, []].map((edits) => model.run([QUESTION.prompt], { metric, edits })),
+        )
+        return without!.metric![0]! - whole!.metric![0]!
+      }),
+    )
+    const mean = effects.reduce((a, b) => a + b, 0) / 4
+    expect(own.effect).toBeCloseTo(mean, 5)
+    expect(own.spread).toBeCloseTo(Math.sqrt(effects.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 3), 5)
+    await expect(ablation(model, [{ ...QUESTION, prompt: [1, 4] }], { kind: 'resample' })).rejects.toThrow('no other')
+    await expect(ablation(model, [QUESTION], { kind: 'resample', reference: [QUESTION.prompt] })).rejects.toThrow(
+      'begin as',
+    )
+    await expect(ablation(model, [QUESTION], { kind: 'position_mean' })).rejects.toThrow('needs reference')
+  })
+
+  it('a mean position by position is over the prompts that have the positions', async () => {
+    const model = await open(config)
+    const reference = [...REFERENCE, [3, 3]]
+    const { values } = await ablation(model, [QUESTION], { kind: 'position_mean', reference })
+    const trimmed = REFERENCE.map((ids) => ids.slice(0, 5))
+    const edits = [
+      { hook: 'blocks.0.attn.hook_z', kind: 'mean', per: 'position', prompts: trimmed, heads: [0] },
+    ] as const
+    const { metric } = await model.run([QUESTION.prompt], { metric: logitDifference(0, 2), edits })
+    expect(firstOf(values.values)).toBeCloseTo(metric![0]!, 5)
   })
 
   it('without an answer the metric is the loss; questions give means and intervals', async () => {

@@ -1,13 +1,19 @@
 import type { Model } from '../../lab/index.ts'
-import { atLeast, atMost, type Check, judged, notTested } from '../shared/checks.ts'
-import type { HeadComposition } from './circuit-compositions.ts'
-import { type CircuitValues, type HeadCircuits, ORDINARY, STANDS_OUT } from './circuits.ts'
+import { atLeast, type Check, judged, notTested } from '../shared/checks.ts'
+import { IN_USE, STANDS_OUT } from './circuit-compositions.ts'
+import type { CircuitValues, HeadCircuits, SuspiciousPairs } from './circuits.ts'
 
 /** Correlation from which the circuit of tokens counts as what the head does. */
 const EXPLAINED = 0.9
 /** Centred eigenvalue copying score from which a head is said to copy, and the share of tokens that then must come first. */
 const COPIES = 0.5
 const OWN_FIRST = 0.5
+
+const HIDDEN = {
+  name: 'composition in use shows in the weights',
+  claimed: `no earlier head makes ${100 * IN_USE} % of what a later one reads on these texts with a score below ${STANDS_OUT} deviations`,
+  why: 'the score averages over d_head directions: a channel of one direction with little of the norm cannot be told from chance by it, though the model may live on it',
+}
 
 const nameOf = ({ layer, head }: { readonly layer: number; readonly head: number }) => `L${layer}H${head}`
 
@@ -24,20 +30,15 @@ export function circuitChecks(model: Model, values: CircuitValues, complete: boo
             suspicious.byMean,
             {
               name: 'composition is no common direction',
-              claimed: `no pair has a raw score ${STANDS_OUT} deviations above random directions and a centred one below ${ORDINARY}`,
+              claimed: `no pair has a raw score ${STANDS_OUT} deviations above random directions and a centred one below that`,
               why: 'layer norms take the mean over d_model away: what is written along it is read by nobody',
             },
-            'the mean over d_model alone',
+            STANDS_OUT,
+            'through the mean over d_model alone',
           ),
-          pairsCheck(
-            suspicious.hidden,
-            {
-              name: 'no composition hides in one direction',
-              claimed: `no pair has a rank-1 component ${STANDS_OUT} deviations above chance and a score below ${ORDINARY}`,
-              why: 'the score averages over d_head directions: a channel of one direction with little of the norm cannot be told from chance by it, though the model may live on it',
-            },
-            'one direction alone',
-          ),
+          ...(model.config.post_norms
+            ? [notTested(HIDDEN, 'norms behind the heads keep their outputs from being taken apart')]
+            : [pairsCheck(suspicious.hidden, HIDDEN, IN_USE, 'in use')]),
         ]
       : [
           notTested(
@@ -104,29 +105,32 @@ function copyingCheck({ heads, randomCopying }: CircuitValues): Check {
     why: 'eigenvalues speak of the mean alone: a circuit that is not normal has none but positive ones and raises other tokens more',
   }
   if (said.length === 0) return notTested(claim, 'no head has such a score')
-  return atMost(
+  return judged(
     claim,
-    wrong.length,
-    0,
     wrong.length === 0
       ? `all ${said.length} such heads do`
       : `${wrong.length} of ${said.length} do not: ${wrong
           .slice(0, 6)
           .map((head) => `${nameOf(head)} (${Math.round(100 * head.copying.ownFirst)} %)`)
           .join(', ')}`,
+    OWN_FIRST,
+    wrong.length === 0,
+    Math.min(...said.map(({ copying }) => copying.ownFirst)) - OWN_FIRST,
   )
 }
 
 function pairsCheck(
-  pairs: readonly (HeadComposition & { readonly kind: string })[],
+  { pairs, largest }: SuspiciousPairs,
   claim: { readonly name: string; readonly claimed: string; readonly why: string },
-  through: string,
+  threshold: number,
+  how: string,
 ): Check {
   const listed = pairs.slice(0, 4).map(({ kind, from, to }) => `${kind} ${nameOf(from)} -> ${nameOf(to)}`)
-  return atMost(
+  return judged(
     claim,
-    pairs.length,
-    0,
-    pairs.length === 0 ? 'none' : `through ${through}: ${listed.join(', ')}${pairs.length > 4 ? ' ...' : ''}`,
+    pairs.length === 0 ? 'none' : `${how}: ${listed.join(', ')}${pairs.length > 4 ? ' ...' : ''}`,
+    threshold,
+    pairs.length === 0,
+    largest === null ? threshold : threshold - largest,
   )
 }

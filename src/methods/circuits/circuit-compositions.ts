@@ -19,7 +19,14 @@ export interface HeadComposition {
   /** Largest |cosine| of a singular direction that is written and one that is read, and its deviations from random directions. */
   readonly channel: number
   readonly channelZ: number
+  /** The share of what the later head reads on real runs that comes from the earlier (composition-in-use.ts); null where it is not known. */
+  readonly used: number | null
 }
+
+/** A pair stands out from this many deviations on. */
+export const STANDS_OUT = 5
+/** From this share on of what a head reads, an earlier head is in use. */
+export const IN_USE = 0.2
 
 /** Circuits of one head in the residual stream, factored. */
 export interface HeadFactors {
@@ -39,6 +46,7 @@ export interface FactoredHeads {
 export async function headCompositions(
   model: Model,
   { raw, centred, weights }: FactoredHeads,
+  used: Readonly<Record<Composition, PairScores>> | null,
   { seed, signal }: { seed: number } & WorkOptions,
 ): Promise<Record<Composition, HeadComposition[]>> {
   const { n_layers, n_heads, d_model, d_head } = model.config
@@ -72,6 +80,7 @@ export async function headCompositions(
         centredZ: z(centred, width, less, place),
         channel,
         channelZ: (channel - chance.mean) / chance.deviation,
+        used: used === null ? null : used[kind][l]![h]![m]![g]!,
       }
     })
   }

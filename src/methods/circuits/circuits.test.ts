@@ -17,7 +17,14 @@ async function compiledCircuits(name: string, seed: number, mislead: number, opt
   const compiled = compileModel(name, { seed, mislead })
   const model = await openCompiled(compiled, backend)
   try {
-    return { truth: compiled.truth, ...(await circuits(model, [], options)) }
+    return {
+      truth: compiled.truth,
+      ...(await circuits(
+        model,
+        compiled.questions.map(({ ids }) => ids),
+        options,
+      )),
+    }
   } finally {
     await model.dispose()
   }
@@ -62,7 +69,7 @@ describe('circuits from weights', () => {
     const cases = [
       ['non-normal-copying', 'heads with positive eigenvalues copy'],
       ['common-mode', 'composition is no common direction'],
-      ['composition-channel', 'no composition hides in one direction'],
+      ['composition-channel', 'composition in use shows in the weights'],
     ] as const
     for (const [family, name] of cases) {
       const verdicts = []

@@ -9,7 +9,8 @@
  * Both are V x V of rank d_head: they are factored through d_head x d_head matrices and never made. Reported per head: singular values
  * of W_Q W_K' and W_V W_O, and of the full circuits, whose singular directions are read as tokens; eigenvalues and the copying
  * score with two kinds of behaviour beside it; values for given tokens. For pairs of heads: Q-, K- and V-composition against heads of
- * the same spectra, and the best rank-1 component (see composition.ts, composition-channels.ts).
+ * the same spectra, the best rank-1 component, and what share of the later head's reading the earlier makes on real runs
+ * (see composition.ts, composition-channels.ts, composition-in-use.ts).
  *
  * How it misleads: heads read more than tokens: positions, what earlier layers wrote, rotary angles (shown at one distance). A singular
  * direction is a direction of largest gain, not of use. The checks say how much of the real scores the QK circuit explains.
@@ -26,11 +27,18 @@ import { type NamedToken, withText } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { indicesWithin } from '../shared/selection.ts'
 import { circuitChecks } from './circuit-checks.ts'
-import { type FactoredHeads, type HeadComposition, headCompositions } from './circuit-compositions.ts'
+import {
+  type FactoredHeads,
+  type HeadComposition,
+  headCompositions,
+  IN_USE,
+  STANDS_OUT,
+} from './circuit-compositions.ts'
 import { factorProduct } from './circuit-factors.ts'
 import { type HeadCircuit, readLayer, residualGrams } from './circuit-layer.ts'
 import { type CircuitEmbedding, type LayerHeads, layerHeads, tokenReadings } from './circuit-weights.ts'
 import { COMPOSITIONS, type Composition } from './composition.ts'
+import { canDecompose, compositionReadout, compositionShares } from './composition-in-use.ts'
 import { eigenvalueCopying } from './eigenvalue-copying.ts'
 
 /** Which heads, and how tokens are read. */
@@ -83,20 +91,23 @@ export interface CircuitValues {
   readonly randomCopying: { readonly mean: number; readonly deviation: number }
   /** Pairs with a chosen head at either end: the first 20 by score, and the first 20 by rank-1 component. */
   readonly compositions: Readonly<Record<Composition, readonly HeadComposition[]>>
-  /** Of all such pairs: those that only the mean direction, or only a rank-1 component, makes stand out. */
-  readonly suspicious: {
-    readonly byMean: readonly (HeadComposition & { kind: Composition })[]
-    readonly hidden: readonly (HeadComposition & { kind: Composition })[]
-  }
+  /** Of all such pairs: those that only the mean direction makes stand out, and those in use that do not. */
+  readonly suspicious: Readonly<Record<'byMean' | 'hidden', SuspiciousPairs>>
 }
 
-/** A pair stands out from this many deviations on, and does not below `ORDINARY`. */
-export const STANDS_OUT = 5
-export const ORDINARY = 3
+/** Pairs whose centred score does not stand out, though something else does. */
+export interface SuspiciousPairs {
+  readonly pairs: readonly (HeadComposition & { kind: Composition })[]
+  /** The largest such number (deviations, or the share in use) among them, whether it is large or not; null without pairs of heads. */
+  readonly largest: number | null
+}
+
 const SAMPLE = 128
 const SEQUENCE = 48
 const GIVEN = 40
 const PAIRS = 20
+/** Texts, or random sequences, on which composition in use is measured. */
+const TEXTS = 16
 
 /** Reads the circuits of all heads, or of those chosen; different tokens of the texts (the first 40) are those of `pairs`. */
 export async function circuits(
@@ -146,8 +157,8 @@ export async function circuits(
     randomCopying: eigen.random,
     compositions: record((kind) => topPairs(all[kind])),
     suspicious: {
-      byMean: listed.filter(({ rawZ, centredZ }) => rawZ >= STANDS_OUT && centredZ < ORDINARY).slice(0, PAIRS),
-      hidden: listed.filter(({ channelZ, centredZ }) => channelZ >= STANDS_OUT && centredZ < ORDINARY).slice(0, PAIRS),
+      byMean: suspiciousPairs(listed, ({ rawZ }) => rawZ, STANDS_OUT),
+      hidden: suspiciousPairs(listed, ({ used }) => used ?? 0, IN_USE),
     },
   }
   return {
@@ -161,7 +172,7 @@ export async function circuits(
 
   async function composed() {
     const factored = await factorLayers(model, signal)
-    const pairs = await headCompositions(model, factored, { seed, signal })
+    const pairs = await headCompositions(model, factored, behaviour.used, { seed, signal })
     return record((kind) => pairs[kind].filter(({ from, to }) => isChosen(from) || isChosen(to)))
   }
 }
@@ -174,8 +185,9 @@ const record = <T>(make: (kind: Composition) => T): Record<Composition, T> => ({
 })
 
 function topPairs(pairs: readonly HeadComposition[]): HeadComposition[] {
-  const by = (key: 'centredZ' | 'channelZ') => [...pairs].sort((a, b) => b[key] - a[key]).slice(0, PAIRS)
-  return [...new Set([...by('centredZ'), ...by('channelZ')])]
+  const by = (key: 'centredZ' | 'channelZ' | 'used') =>
+    [...pairs].sort((a, b) => (b[key] ?? 0) - (a[key] ?? 0)).slice(0, PAIRS)
+  return [...new Set([...by('centredZ'), ...by('channelZ'), ...by('used')])]
 }
 
 /** Real attention scores on one sequence (the first 48 tokens of the first text, or random ones), and behavioural copying. */
@@ -194,8 +206,20 @@ async function observe(model: Model, texts: readonly (readonly number[])[], mete
     sequence,
     scores: hooks.map((hook) => run.captures[hook]!.data as Float32Array),
     copying: repeated ? await meanCopying(model, repeated, meter, options) : null,
+    used: await usedShares(model, texts.length > 0 ? texts : (repeated?.sequences ?? [sequence]), meter, options),
     provenance: run.provenance,
   }
+}
+
+/** Composition in use over the beginnings of these texts. */
+async function usedShares(model: Model, texts: readonly Prompt[], meter: Meter, { edits, signal }: CircuitOptions) {
+  const { config } = model
+  if (!canDecompose(config)) return null
+  const prompts = texts
+    .slice(0, TEXTS)
+    .map((ids) => (ids as readonly number[]).slice(0, Math.min(SEQUENCE, config.n_ctx)))
+  const { readout } = await meter.run(prompts, { edits, signal, readout: compositionReadout(config) })
+  return compositionShares(config, readout.part!, readout.whole!)
 }
 
 async function meanCopying(
@@ -232,4 +256,18 @@ async function factorLayers(model: Model, signal: AbortSignal | undefined): Prom
   const own = await factor(raw)
   const isCentred = normalization_type?.startsWith('LN') ?? false
   return { raw: own, centred: isCentred ? await factor(centred) : own, weights: isCentred ? centred : raw }
+}
+
+/** Pairs that reach `least` by `measure`, the first of them, though their centred score does not stand out. */
+function suspiciousPairs(
+  pairs: SuspiciousPairs['pairs'],
+  measure: (pair: HeadComposition) => number,
+  least: number,
+): SuspiciousPairs {
+  const ordinary = pairs.filter(({ centredZ }) => centredZ < STANDS_OUT)
+  const found = ordinary.filter((pair) => measure(pair) >= least).sort((a, b) => measure(b) - measure(a))
+  return {
+    pairs: found.slice(0, PAIRS),
+    largest: ordinary.length === 0 ? null : Math.max(...ordinary.map(measure)),
+  }
 }

@@ -4,7 +4,7 @@ import { atMost, type Check, notTested } from '../shared/checks.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { AskedMetric, NamedToken } from '../shared/question.ts'
 import type { Meter } from '../shared/result.ts'
-import { largestIndices } from '../shared/statistics.ts'
+import { largestIndices, shuffledIndices } from '../shared/statistics.ts'
 import { sweep } from '../shared/sweep.ts'
 import { type Decomposition, type Piece, readsOf } from './residual-parts.ts'
 
@@ -34,6 +34,11 @@ export function sumCheck(
 const TOP = 3
 /** How far the effect of taking a part out of the sum may be from its attribution, as a share of the larger. */
 const FROZEN_SCALE_GAP = 0.25
+/** Parts that write next to nothing themselves that are taken out, and the share of the measured value that this may cost. */
+const QUIET = 8
+const QUIET_EFFECT = 0.25
+/** Gaps are shares of this part of the measured value where effect and attribution are smaller still: parts that do nothing have no size. */
+const SMALL_PART = 0.05
 /** How far the effect of a model without the part may be from its attribution. */
 const TOTAL_EFFECT_GAP = 0.5
 
@@ -55,32 +60,57 @@ export async function effectChecks(
     name: 'direct effects are total effects',
     claimed: `running without a top part has its attribution as effect, within ${TOTAL_EFFECT_GAP * 100}%`,
   }
+  const silent = {
+    name: 'parts that write nothing do nothing',
+    claimed: `running without one of ${QUIET} random parts whose attribution is small changes the measured value by at most ${QUIET_EFFECT * 100}% of it`,
+  }
   const places = pieces.flatMap((piece) => piece.labels.map((label, index) => ({ piece, label, index })))
   const removable = places.map(({ piece }, i) => (piece.removal ? attributions[i]! : null))
-  const top = largestIndices(removable, TOP).map((i) => ({ ...places[i]!, attribution: attributions[i]! }))
-  if (top.length === 0) {
+  const partAt = (i: number) => ({ ...places[i]!, attribution: attributions[i]! })
+  const [largest] = largestIndices(removable, 1)
+  if (largest === undefined) {
     const why = 'states of the stream at several depths are no parts that could be taken out'
-    return [notTested(frozen, why), notTested(total, why)]
+    return [notTested(frozen, why), notTested(total, why), notTested(silent, why)]
   }
+  const size = Math.abs(removable[largest]!)
+  const writes = (i: number) => Math.abs(removable[i] ?? 0) >= SMALL_PART * size
+  const top = largestIndices(removable, TOP).filter(writes).map(partAt)
+  // Embeddings write to the first stream, which everything reads.
+  const quiet = shuffledIndices(places.length, options.seed ?? 0)
+    .filter((i) => removable[i] !== null && !writes(i) && !/embed/.test(places[i]!.label))
+    .slice(0, QUIET)
+    .map(partAt)
   const vectors = await vectorsOf(meter, top, asked.prompt, options)
   const lastStream = `blocks.${model.config.n_layers - 1}.hook_resid_post`
   const out: Edit[][] = vectors.map((vector) => [
     { hook: lastStream, kind: 'add', value: vector, factor: -1, positions: [position] },
   ])
   const without = top.map(({ piece, index }) => [piece.removal!(index)])
+  // What others read of a part may stand at any position.
+  const withoutQuiet = quiet.map(({ piece, index }) => [everywhere(piece.removal!(index))])
   const metric = atPosition(asked.metric, position)
-  const { base, values } = await sweep(model, asked.prompt, [...out, ...without], metric, options, meter)
+  const { base, values } = await sweep(
+    model,
+    asked.prompt,
+    [...out, ...without, ...withoutQuiet],
+    metric,
+    options,
+    meter,
+  )
   const compare = (effects: readonly number[]) => {
     const gaps = top.map(({ attribution }, i) => {
       const effect = base - effects[i]!
-      return Math.abs(effect - attribution) / Math.max(Math.abs(effect), Math.abs(attribution), 1e-6)
+      return (
+        Math.abs(effect - attribution) /
+        Math.max(Math.abs(effect), Math.abs(attribution), SMALL_PART * Math.abs(base), 1e-6)
+      )
     })
     const said = top.map(
       ({ label, attribution }, i) => `${label}: ${attribution.toFixed(3)} against ${(base - effects[i]!).toFixed(3)}`,
     )
     return { gap: Math.max(...gaps), said: said.join('; ') }
   }
-  const [direct, whole] = [compare(values.slice(0, top.length)), compare(values.slice(top.length))]
+  const [direct, whole] = [compare(values.slice(0, top.length)), compare(values.slice(top.length, 2 * top.length))]
   return [
     atMost(
       { ...frozen, why: 'a part that makes up much of the stream also sets the scale that all others are divided by' },
@@ -97,7 +127,37 @@ export async function effectChecks(
       TOTAL_EFFECT_GAP,
       whole.said,
     ),
+    quietCheck(
+      silent,
+      quiet.map(({ label }, i) => ({ label, effect: base - values[2 * top.length + i]! })),
+      Math.max(Math.abs(base), size),
+    ),
   ]
+}
+
+const everywhere = ({ positions: _, ...edit }: Edit): Edit => edit as Edit
+
+/** Whether parts without an attribution can be left out of the story. */
+function quietCheck(
+  claim: { readonly name: string; readonly claimed: string },
+  parts: readonly { readonly label: string; readonly effect: number }[],
+  size: number,
+): Check {
+  const [worst] = largestIndices(
+    parts.map(({ effect }) => effect),
+    1,
+  )
+  if (worst === undefined) return notTested(claim, 'every part has an attribution')
+  const { label, effect } = parts[worst]!
+  return atMost(
+    {
+      ...claim,
+      why: 'a part that others read makes the answer without writing it: patch to find such parts, attribution cannot',
+    },
+    Math.abs(effect) / size,
+    QUIET_EFFECT,
+    `${effect.toFixed(3)} without ${label}, at most, of ${parts.length}`,
+  )
 }
 
 /** What some parts wrote on one prompt, each [d_model]. */

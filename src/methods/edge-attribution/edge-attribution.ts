@@ -144,11 +144,12 @@ export async function edgeAttribution(
   const exact = await unlessCancelled(options.signal, () => patchSampled(model, first, direction, options, meter))
   const summary = summarizeScores(results, seed)
   const fromEmbedding = first.scores.slice(0, receivers.length).reduce<number>((sum, x) => sum + (x ?? 0), 0)
+  const [clean, corrupt] = [mean(results.map((one) => one.clean)), mean(results.map((one) => one.corrupt))]
   const checks = [
-    ...differenceChecks(prepared, mean(results.map((one) => one.clean)), mean(results.map((one) => one.corrupt))),
+    ...differenceChecks(prepared, clean, corrupt),
     ...(exact ? exactChecks(exact, first.clean - first.corrupt) : CANCELLED_CHECKS),
     completenessCheck(first, fromEmbedding, options.positions === undefined),
-    pairsCheck(summary, 0, results.length),
+    pairsCheck(summary, clean - corrupt, results.length),
   ]
   return assemble(results, { checks, complete: complete && exact !== null }, exact ?? [])
 }

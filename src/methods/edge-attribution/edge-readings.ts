@@ -1,6 +1,7 @@
 import type { Model } from '../../lab/index.ts'
 import type { Forward } from '../../models/forward.ts'
 import type { ModelConfig } from '../../models/index.ts'
+import { einsum, type Tensor } from '../../tensor/index.ts'
 
 /** How receivers of one kind read the residual stream: where it is, through which norm, and by which weights. */
 export interface Reading {
@@ -57,4 +58,29 @@ export function isNormed({ normalization_type, final_norm }: ModelConfig, name: 
 /** What a norm needs to be traced on its own. */
 export function plainForward({ config, weights }: Model): Pick<Forward, 'config' | 'hook' | 'weight' | 'hasWeight'> {
   return { config, hook: (_, x) => x, weight: (name) => weights.tensor(name), hasWeight: (name) => weights.has(name) }
+}
+
+/** Of models whose queries and keys see positions that are not in the stream (shortformer): where those are. */
+export function positionHooks({ config }: Pick<Model, 'config'>): string[] {
+  return config.positional_embedding_type === 'shortformer' ? ['hook_pos_embed'] : []
+}
+
+/**
+ * What a reading's hook holds when its receivers see the normalised streams `seen`, [n, receivers, P, d] with one per head (or one for all):
+ * [n, P, H, dh] for heads, [n, P, ...] for MLPs and logits. `positions` [P, d] is what `positionHooks` hold.
+ */
+export function readBy(
+  { config, weights }: Model,
+  { hook, weight, bias }: Reading['parts'][number],
+  seen: Tensor,
+  positions: Tensor | null,
+): Tensor {
+  if (weight === null) return seen.squeeze(1)
+  const x = positions !== null && /hook_[qk]$/.test(hook) ? seen.add(positions) : seen
+  const heads = hook.endsWith('hook_q') ? config.n_heads : config.n_key_value_heads
+  const [n, , length, width] = x.shape as [number, number, number, number]
+  const product = hook.includes('.attn.')
+    ? einsum('nhpd,hde->nphe', x.broadcast(n, heads, length, width), weights.tensor(weight))
+    : einsum('npd,dm->npm', x.squeeze(1), weights.tensor(weight))
+  return bias !== null && weights.has(bias) ? product.add(weights.tensor(bias)) : product
 }

@@ -1,6 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { inSmallBatches, openToy, toyForms } from '../../../test/support/toy-model.ts'
+import { createNodeBackend } from '../../engine/node/backend.ts'
 import { logitDifference, ofPrompt } from '../../lab/index.ts'
+import { openCompiled } from '../../lab/open-compiled.ts'
+import { compileModel } from '../../models/compiled/index.ts'
 import { byteLevelTokenizer } from '../../tokenizer/fixtures.ts'
 import { createTokenizer } from '../../tokenizer/tokenizer.ts'
 import { activationPatching } from './activation-patching.ts'
@@ -17,7 +20,11 @@ describe('activation patching', () => {
     opened.push(model)
     return model
   }
-  afterAll(() => Promise.all(opened.map((model) => model.dispose())))
+  const backend = createNodeBackend({ threads: 1 })
+  afterAll(async () => {
+    for (const model of opened) await model.dispose()
+    await backend.dispose()
+  })
 
   it('every activation, by every axis it has, in both directions, as separate runs with the patch', async () => {
     const model = await open(config)
@@ -147,11 +154,15 @@ describe('activation patching', () => {
     expect((await verdicts(model, [good, swapped], { what: 'resid_pre', layers: [0], positions: [1] }))[beyond]).toBe(
       'fails',
     )
-    // Large weights: what a head restores in one context it does not destroy in the other.
-    const curved = await open(config, {
-      change: (name, data) => (/mlp.W|W_[QK]/.test(name) ? data.map((x) => 12 * x) : data),
-    })
-    expect((await verdicts(curved, [good], { what: 'z', by: 'head_position' }))[direction]).toBe('fails')
+    // Without both of an AND's inputs there is nothing; each of them can take it away.
+    const gate = compileModel('and-gate', { seed: 1 })
+    const and = await openCompiled(gate, backend)
+    opened.push(and)
+    expect((await verdicts(and, [...gate.pairs], { what: 'z' }))[direction]).toBe('fails')
+    const mean = compileModel('and-gate', { seed: 1, mislead: 0 })
+    const sound = await openCompiled(mean, backend)
+    opened.push(sound)
+    expect((await verdicts(sound, [...mean.pairs], { what: 'z' }))[direction]).toBe('holds')
   })
 
   it('cancelled in the second direction, the first one is kept', async () => {

@@ -158,7 +158,7 @@ export async function activationPatching(
   const checks = [
     ...differenceChecks(prepared, clean, corrupt),
     directionCheck(main.summary.means, back, clean, corrupt, direction),
-    pairsCheck(main.summary, direction === 'clean_into_corrupted' ? corrupt : clean, results.length),
+    pairsCheck(changesOf(results, seed), clean - corrupt, results.length),
   ]
   return assemble(results, { checks, complete }, ways)
 }
@@ -181,6 +181,15 @@ function summarizeWays(results: readonly BothWays[], seed: number) {
     main: summary(results.map(({ main }) => main)),
     reverse: reversed.length > 0 ? summary(reversed) : null,
   }
+}
+
+/** What every cell changes in its own pair's unpatched run, over pairs. */
+function changesOf(results: readonly BothWays[], seed: number): Summary {
+  const rows = results.map(({ main: { direction, values, clean, corrupt } }) => {
+    const unpatched = direction === 'clean_into_corrupted' ? corrupt : clean
+    return values.map((value) => (value === null ? null : value - unpatched))
+  })
+  return summarizeRows(rows, seed)
 }
 
 /** What one pair gave in one direction. */

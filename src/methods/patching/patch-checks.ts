@@ -36,6 +36,8 @@ export function differenceChecks(pairs: readonly PreparedPair[], clean: number, 
 const TOP = 5
 /** Rank correlation of the two directions' effects below which they tell different stories. */
 const DIRECTIONS_AGREE = 0.5
+/** Effects below this part of the difference between the runs, or of the largest effect, are nothing: their order and sign are those of rounding. */
+const NOTHING = 1e-3
 
 /** Whether what restores the answer is also what it needs. */
 export function directionCheck(
@@ -54,38 +56,51 @@ export function directionCheck(
   if (reverse === null) return notTested(claim, 'only one direction was run')
   const [into, away] = direction === 'clean_into_corrupted' ? [main, reverse] : [reverse, main]
   const cells = into.flatMap((value, i) => (value === null || away[i] == null ? [] : [i]))
-  const restored = cells.map((i) => into[i]! - corrupt)
-  const destroyed = cells.map((i) => clean - away[i]!)
+  const rounded = (effect: number) => (Math.abs(effect) < NOTHING * Math.abs(clean - corrupt) ? 0 : effect)
+  const restored = cells.map((i) => rounded(into[i]! - corrupt))
+  const destroyed = cells.map((i) => rounded(clean - away[i]!))
+  const moving = [restored, destroyed].map((effects) => effects.filter((effect) => effect !== 0).length)
+  if (moving[0] === 0 && moving[1] === 0) return notTested(claim, 'no cell has an effect in either direction')
   const top = largestIndices(restored, TOP)
   const opposed = top.filter((i) => restored[i]! * destroyed[i]! < 0).length
-  const agreement = rankCorrelation(restored, destroyed)
+  const isFlat = (effects: readonly number[]) => effects.every((effect) => rounded(effect - effects[0]!) === 0)
+  // A single cell, or cells that all do the same, have no order to agree on.
+  const agreement = isFlat(restored) && isFlat(destroyed) ? 1 : rankCorrelation(restored, destroyed)
   const why =
     'what restores the answer need not be needed for it (parallel parts, OR), and what is needed need not be enough (parts that work together, AND)'
   return judged(
     { ...claim, why },
-    `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
+    moving.includes(0)
+      ? `no cell has an effect in one direction, ${Math.max(...moving)} in the other`
+      : `rank correlation ${agreement.toFixed(2)}; ${opposed} of the ${top.length} top cells have opposite signs`,
     DIRECTIONS_AGREE,
     agreement >= DIRECTIONS_AGREE && opposed === 0,
+    // an opposed sign fails by more than any correlation
+    agreement - DIRECTIONS_AGREE - (opposed === 0 ? 0 : 2),
   )
 }
 
-/** Whether the top cells do the same for all pairs. */
-export function pairsCheck({ means, low, high }: Summary, unpatched: number, count: number): Check {
+/** Whether the top cells do the same for all pairs: `changes` of each pair's own unpatched run; `difference` is that between the runs. */
+export function pairsCheck({ means, low, high }: Summary, difference: number, count: number): Check {
   const claim = {
     name: 'the top cells hold beyond one pair',
-    claimed: `the 95% intervals over pairs of the ${TOP} top cells lie on one side of the unpatched run`,
+    claimed: `the 95% intervals over pairs of what the ${TOP} top cells change lie on one side of 0`,
   }
   if (low === null || high === null)
     return notTested(claim, `there is ${count} pair; give a list of pairs for intervals`)
+  // How far a cell goes at the ends of its interval: a mean of 0 may come of pairs that disagree.
+  const reach = means.map((_, i) => Math.max(Math.abs(low[i]!), Math.abs(high[i]!)))
+  const least = NOTHING * Math.max(Math.abs(difference), ...reach.filter(Number.isFinite))
   const top = largestIndices(
-    means.map((value) => (value === null ? null : value - unpatched)),
+    means.map((value, i) => (reach[i]! > least ? value : null)),
     TOP,
   )
-  const unsure = top.filter((i) => low[i]! <= unpatched && unpatched <= high[i]!).length
+  if (top.length === 0) return notTested(claim, 'no cell has an effect')
+  const unsure = top.filter((i) => low[i]! <= 0 && 0 <= high[i]!).length
   return atMost(
     { ...claim, why: 'an effect that changes sign from pair to pair is about those words, not about the task' },
     unsure,
     0,
-    `${unsure} of ${top.length} intervals over ${count} pairs include the unpatched run`,
+    `${unsure} of ${top.length} intervals over ${count} pairs include 0`,
   )
 }

@@ -167,7 +167,7 @@ export async function pathPatching(
     ...(separate ? [separateCheck(separate.found, metricsOf(results[0]!.main.runs).difference)] : CANCELLED_CHECKS),
     sumCheck(plan.columns, main.summary.means, main.sweep.whole, difference, whyNot),
     directionCheck(raw(main.summary, direction), back, clean, corrupt, direction),
-    pairsCheck(main.summary, 0, results.length),
+    pairsCheck(main.summary, difference, results.length),
   ]
   return assemble(results, { checks, complete: complete && separate !== null }, separate?.found ?? null)
 }

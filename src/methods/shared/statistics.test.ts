@@ -50,7 +50,13 @@ describe('statistics', () => {
     expect(
       [atLeast(claim, 1, 1), atLeast(claim, 0, 1), atLeast(claim, Number.NaN, 1)].map(({ verdict }) => verdict),
     ).toEqual(['holds', 'fails', 'fails'])
-    expect(atMost(claim, 0.5, 1, 'half')).toEqual({ ...claim, measured: 'half', threshold: 1, verdict: 'holds' })
+    expect(atMost(claim, 0.5, 1, 'half')).toEqual({
+      ...claim,
+      measured: 'half',
+      threshold: 1,
+      margin: 0.5,
+      verdict: 'holds',
+    })
   })
 
   it('nested lists, null for what is not finite', () => {

@@ -165,6 +165,28 @@ describe('families', () => {
     expect(sound.zero.every((change) => Math.abs(change) < 1e-9)).toBe(true)
   })
 
+  it.each(SEEDS)('seed %i: the gate is open at both of its settings and closed between them', (seed) => {
+    const model = compileModel('bimodal-gate', { seed })
+    const { zero, mean, noising, denoising } = effectOf(model, 'gate')
+    const gate = partOf(model, 'gate')
+    expect([...noising, ...denoising].every((share) => Math.abs(share) < 1e-9)).toBe(true)
+    const yes = model.tokens.indexOf('Y')
+    model.questions.forEach((question, i) => {
+      // What it holds on any other input changes nothing.
+      const others = model.questions.map(({ ids }) => referenceRun(model.circuit, ids).held.get(gate)!)
+      for (const other of others) {
+        const run = referenceRun(model.circuit, question.ids, { set: new Map([[gate, other]]) })
+        expect(trueLogitDifference(run, question)).toBeCloseTo(difference(model, question), 9)
+      }
+      // Its mean and zero make the bit -1.
+      const closed = question.answer === yes ? -2 * difference(model, question) : 0
+      expect(mean[i]!).toBeCloseTo(closed, 9)
+      expect(zero[i]!).toBeCloseTo(closed, 9)
+    })
+    const sound = effectOf(compileModel('bimodal-gate', { seed, mislead: 0 }), 'gate')
+    expect([...sound.zero, ...sound.mean].every((change) => Math.abs(change) < 1e-9)).toBe(true)
+  })
+
   it.each(SEEDS)('seed %i: of what the writer writes, the share `erased` is taken away', (seed) => {
     for (const mislead of [0, 1]) {
       const model = compileModel('erasing-layer', { seed, mislead })

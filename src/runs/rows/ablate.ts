@@ -1,10 +1,19 @@
 import * as v from 'valibot'
-import { ABLATABLE, ABLATED_HOOKS, ABLATION_KINDS, ablation, METRICS } from '../../methods/index.ts'
+import {
+  ABLATABLE,
+  ABLATED_HOOKS,
+  ABLATION_KINDS,
+  type AblationValues,
+  ablation,
+  METRICS,
+} from '../../methods/index.ts'
+import type { ViewSpec } from '../../views/index.ts'
 import type { EditJson } from '../edit-schema.ts'
 import { EXAMPLE_QUESTION } from '../examples.ts'
-import { headsField, layersField, named, neuronsField, positionsField, promptList, questionList } from '../fields.ts'
+import { headsField, layersField, named, neuronsField, questionList } from '../fields.ts'
 import { defineMethod } from '../method.ts'
 import type { PromptJson, QuestionJson } from '../prompt-schema.ts'
+import { replacementFields } from './ablation-fields.ts'
 import { sweepViews } from './grid-views.ts'
 import { spoken } from './patch-fields.ts'
 import { nameOf, predictionSpec, regionOf } from './runs-at.ts'
@@ -25,24 +34,10 @@ export const ablate = defineMethod({
         'What is taken out, one at a time: heads, attention layers, MLP layers or neurons; heads unless given.',
       ),
     ),
-    kind: v.optional(
-      named(
-        v.picklist(ABLATION_KINDS),
-        'Replaced by',
-        'Zero, the mean over the reference, or its activation on another prompt (resample); the mean unless given.',
-      ),
-    ),
-    reference: v.optional(
-      named(
-        promptList,
-        'Reference',
-        'Prompts that means and resampled activations come from; the prompt itself unless given.',
-      ),
-    ),
+    ...replacementFields,
     layers: layersField,
     heads: headsField,
     neurons: neuronsField,
-    positions: positionsField,
     metric: v.optional(
       named(
         v.picklist(METRICS),
@@ -52,7 +47,9 @@ export const ablate = defineMethod({
     ),
   }),
   run: (model, prompts, parameters, context) => ablation(model, prompts, { ...parameters, ...context }),
-  views({ what, kind, metric, base, effect, loss, axes }) {
+  views({ what, kind, metric, base, effect, spread, placement, top, loss, axes }) {
+    const measure = (title: string, values: typeof effect, valueLabel: string) =>
+      sweepViews({ title, axes, values, valueLabel, unpatched: 0 })
     const picture = (name: string, from: number, values: typeof effect) =>
       sweepViews({
         title: `${kind} ablation by ${what}: change of the ${name} (${from.toFixed(3)} unablated)`,
@@ -61,7 +58,22 @@ export const ablate = defineMethod({
         valueLabel: `change of the ${name}`,
         unpatched: 0,
       })
-    return [...picture(spoken(metric), base, effect), ...(loss ? picture('loss (nats)', loss.base, loss.effect) : [])]
+    return [
+      ...picture(spoken(metric), base, effect),
+      ...(loss ? picture('loss (nats)', loss.base, loss.effect) : []),
+      ...(top.length > 0 ? [kindsMap(top)] : []),
+      ...(spread ? measure(`Deviation of the ${spoken(metric)} over draws`, spread, 'standard deviation') : []),
+      ...measure(
+        'How far replacements lie from the mean of real activations',
+        placement.distance,
+        'typical deviations of real ones',
+      ),
+      ...measure(
+        'How far replacements lie from the nearest real activation',
+        placement.nearest,
+        'times what is usual among real ones',
+      ),
+    ]
   },
   runsAt(spec, { what, kind, axes, questions }, place) {
     const index = place.prompt ?? 0
@@ -78,17 +90,42 @@ export const ablate = defineMethod({
       ...(axes.neuron ? { neuron: place.neuron! } : {}),
     }
     const region = regionOf(part, ABLATED_HOOKS[what], spec.parameters.positions)
-    const edit: EditJson =
-      kind === 'zero'
-        ? { ...region, kind }
-        : kind === 'mean'
-          ? {
-              ...region,
-              kind,
-              ...(spec.parameters.reference ? { prompts: spec.parameters.reference as PromptJson[] } : {}),
-            }
-          : { ...region, kind, from: [...question.resampledFrom!] }
     const name = what === 'attn' || what === 'mlp' ? `${what} ${place.layer}` : nameOf(part)
-    return [whole, predictionSpec(spec, `without ${name} (${kind})`, prompt, edit)]
+    const without = (edit: EditJson, more = '') =>
+      predictionSpec(spec, `without ${name} (${spoken(kind)}${more})`, prompt, edit)
+    if (kind === 'zero') return [whole, without({ ...region, kind })]
+    if (kind === 'resample')
+      return [
+        whole,
+        ...question.resampledFrom!.map((from, i) => without({ ...region, kind, from: [...from] }, ` ${i + 1}`)),
+      ]
+    // A mean position by position of prompts of several lengths cannot be written as an edit.
+    if (kind === 'position_mean') return [whole]
+    const reference = spec.parameters.reference as PromptJson[] | undefined
+    return [whole, without({ ...region, kind, ...(reference ? { prompts: reference } : {}) })]
   },
 })
+
+/** The top parts by every kind of ablation. */
+function kindsMap(top: AblationValues['top']): ViewSpec {
+  const kinds = ABLATION_KINDS.filter((kind) => top[0]!.effects[kind] !== undefined)
+  return {
+    view: 'heatMap',
+    props: {
+      title: 'The top parts by every kind of ablation, and their direct effect alone',
+      values: top.map(({ effects, direct }) => [...kinds.map((kind) => effects[kind]!), direct]),
+      rowLabels: top.map(({ part }) => part),
+      columnLabels: [...kinds.map(spoken), 'direct'],
+      rowAxis: 'part',
+      columnAxis: 'replaced by',
+      valueLabel: 'change of the metric',
+    },
+    places: {
+      rows: top.map(({ layer, head, neuron }) => ({
+        layer,
+        ...(head === undefined ? {} : { head }),
+        ...(neuron === undefined ? {} : { neuron }),
+      })),
+    },
+  }
+}

@@ -139,8 +139,8 @@ function pairMaps(head: HeadCircuits, { tokens, distance }: CircuitValues): View
 
 function compositionBars({ compositions }: CircuitValues): ViewSpec[] {
   return COMPOSITIONS.filter((kind) => compositions[kind].length > 0).flatMap((kind) => {
-    const list = (title: string, key: 'centredZ' | 'channelZ', valueLabel: string) => {
-      const best = [...compositions[kind]].sort((a, b) => b[key] - a[key]).slice(0, LISTED)
+    const list = (title: string, key: 'centredZ' | 'channelZ' | 'used', valueLabel: string) => {
+      const best = [...compositions[kind]].sort((a, b) => (b[key] ?? 0) - (a[key] ?? 0)).slice(0, LISTED)
       return barList(
         title,
         best.map((pair) => ({
@@ -154,6 +154,7 @@ function compositionBars({ compositions }: CircuitValues): ViewSpec[] {
     return [
       list(`${kind}-composition, centred`, 'centredZ', beyond),
       list(`${kind}-composition through one direction`, 'channelZ', beyond),
+      list(`${kind}-composition in use`, 'used', 'share of what the later head reads on these texts'),
     ]
   })
 }

@@ -13,6 +13,11 @@ function marksOf({ view, props }: ViewSpec): { rows: readonly string[]; columns:
       return { rows: props.rowLabels, columns: props.columnLabels }
     case 'barList':
       return { rows: props.bars.map(({ label }) => label), columns: [] }
+    case 'circuitGraph':
+      return {
+        rows: [...props.nodes, ...props.links.map(({ from }) => props.nodes[from]!)].map(({ name }) => name),
+        columns: [],
+      }
     case 'lensGrid':
       return { rows: props.layerLabels.map((label) => `layer ${label}`), columns: props.tokens }
     case 'tokenStrip':
@@ -67,7 +72,7 @@ describe('places of pictures', () => {
         ] as const) {
           if (places === undefined) {
             // What has no row (a strip of tokens) or no column (bars), or is a list of measures, says nothing about it.
-            expect(['tokenStrip', 'barList', 'heatMap']).toContain(picture.view)
+            expect(['tokenStrip', 'barList', 'heatMap', 'circuitGraph']).toContain(picture.view)
             expect(
               labels.filter((label) => Object.keys(named(label)).length > 0 && picture.view === 'heatMap'),
             ).toEqual([])

@@ -21,6 +21,12 @@ export function placeOfLabel(label: string): Place {
   return block === undefined ? {} : { layer: Number(block) }
 }
 
+/** What a component's name says: `L3H2`, `L3MLP`; nothing for the embeddings and biases. */
+export function placeOfComponent(name: string): Place {
+  const [, layer] = /^L(\d+)MLP$/.exec(name) ?? []
+  return layer === undefined ? placeOfLabel(name) : { layer: Number(layer) }
+}
+
 interface Tokens {
   readonly ids: readonly number[]
   readonly tokens: readonly string[]

@@ -22,11 +22,32 @@ export interface MethodClaims<Values> {
   /** What counts as a claim, and what as true, in one sentence each. */
   readonly claims: string
   readonly truth: string
-  readonly runs: (compiled: CompiledModel) => readonly TruthRun<Values>[]
+  /** The checks that watch over these claims; all of the method's unless said. */
+  readonly watchedBy?: readonly string[]
+  /** The runs; `asked` are parameters that were asked for on top of theirs, where the truth depends on them. */
+  readonly runs: (compiled: CompiledModel, asked: Readonly<Record<string, unknown>>) => readonly TruthRun<Values>[]
 }
 
 /** A claimed share may differ from the true one by this, as a share of the whole difference: more is another story about the model. */
 export const SHARE_TOLERANCE = 0.25
+
+/** The same claims, of those only that `keep` keeps, watched by these checks. */
+export function restrictClaims<Values>(
+  { runs, ...texts }: MethodClaims<Values>,
+  keep: (claim: Claim) => boolean,
+  watchedBy: readonly string[],
+): MethodClaims<Values> {
+  return {
+    ...texts,
+    watchedBy,
+    runs: (compiled, asked) =>
+      runs(compiled, asked).map((run) => ({
+        ...run,
+        truth: run.truth.filter(keep),
+        read: (values) => run.read(values).filter(keep),
+      })),
+  }
+}
 
 /** How claims and truth meet. */
 export interface Agreement {

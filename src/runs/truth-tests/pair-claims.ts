@@ -21,7 +21,7 @@ import type { Claim, MethodClaims, TruthRun } from './claims.ts'
 // What methods on pairs of prompts claim: parts (activation and attribution patching) and edges (path patching, edge attribution).
 
 /** Pairs of one kind of corruption that a method is given at once. */
-const PAIRS = 6
+const PAIRS = 4
 
 /** A compiled model's pairs by what is changed in them, the first of each kind, as a model with no others. */
 export function byCorruption(compiled: CompiledModel): CompiledModel[] {
@@ -50,13 +50,15 @@ function truthOf<Effect extends Pick<PartEffect, 'noising' | 'denoising'>>(
   nameOf: (effect: Effect) => string,
   direction: Direction,
 ): Claim[] {
-  return effects
-    .filter(changesAnswer)
-    .map((effect) => ({
-      name: nameOf(effect),
-      share: meanOf(direction === 'clean_into_corrupted' ? effect.denoising : effect.noising),
-    }))
+  return effects.filter(changesAnswer).map((effect) => ({
+    name: nameOf(effect),
+    share: meanOf(direction === 'corrupted_into_clean' ? effect.noising : effect.denoising),
+  }))
 }
+
+type Asked = Readonly<Record<string, unknown>>
+
+const directionOf = ({ direction }: Asked) => (direction ?? 'clean_into_corrupted') as Direction
 
 const TRUE_PARTS =
   'parts that change the answer of some pair when patched alone, in either direction (every one is tried, exactly)'
@@ -69,18 +71,18 @@ type Cells = Pick<PatchValues | AttributionPatchValues, 'axes' | 'direction'>
 /** Heads by `z` and MLP layers by what they write, for every kind of corruption. */
 function partRuns<Values extends Cells>(
   compiled: CompiledModel,
+  asked: Asked,
   sharesOf: (values: Values) => Nested,
 ): TruthRun<Values>[] {
   return byCorruption(compiled).flatMap((group): TruthRun<Values>[] => {
     const effects = trueEffects(group)
     const prompts = pairPrompts(group.pairs)
     const isHead = ({ part }: PartEffect) => part.includes('H')
-    // Both directions are known: the one that the result is in decides the shares.
     const truth = (heads: boolean) =>
       truthOf(
         effects.filter((effect) => isHead(effect) === heads),
         ({ part }) => part,
-        'clean_into_corrupted',
+        directionOf(asked),
       )
     const heads: TruthRun<Values> = {
       prompts,
@@ -88,7 +90,9 @@ function partRuns<Values extends Cells>(
       truth: truth(true),
       read: (values) =>
         claimsFrom(
-          sharesOf(values).flatMap((row, l) => (row as readonly (number | null)[]).map((x, h) => [`L${l}H${h}`, x] as const)),
+          sharesOf(values).flatMap((row, l) =>
+            (row as readonly (number | null)[]).map((x, h) => [`L${l}H${h}`, x] as const),
+          ),
         ),
     }
     const mlps: TruthRun<Values> = {
@@ -105,19 +109,32 @@ function partRuns<Values extends Cells>(
 export const patchClaims: MethodClaims<PatchValues> = {
   claims: `heads (z) and MLP layers whose patch restores ${SHOWN}`,
   truth: TRUE_PARTS,
-  runs: (compiled) => partRuns(compiled, ({ normalised }) => normalised),
+  runs: (compiled, asked) =>
+    partRuns(compiled, asked, ({ direction, normalised }) =>
+      direction === 'clean_into_corrupted' ? normalised : mapped(normalised, (x) => 1 - x),
+    ),
 }
 
 /** What attribution patching claims. */
 export const attributionPatchClaims: MethodClaims<AttributionPatchValues> = {
   claims: `heads (z) and MLP layers whose estimated effect is ${SHOWN}`,
   truth: TRUE_PARTS,
-  runs: (compiled) =>
-    partRuns(compiled, ({ values, clean, corrupt }) => scaled(values, 1 / (clean - corrupt))),
+  runs: (compiled, asked) => partRuns<AttributionPatchValues>(compiled, asked, sharesOfEstimates),
 }
 
-function scaled(values: Nested, factor: number): Nested {
-  return values.map((x) => (x === null ? null : typeof x === 'number' ? x * factor : scaled(x, factor)))
+/** Estimated changes of the metric as shares of the difference between source and target. */
+function sharesOfEstimates({
+  values,
+  direction,
+  clean,
+  corrupt,
+}: Pick<AttributionPatchValues, 'values' | 'direction' | 'clean' | 'corrupt'>): Nested {
+  const difference = direction === 'clean_into_corrupted' ? clean - corrupt : corrupt - clean
+  return mapped(values, (x) => x / difference)
+}
+
+function mapped(values: Nested, change: (x: number) => number): Nested {
+  return values.map((x) => (x === null ? null : typeof x === 'number' ? change(x) : mapped(x, change)))
 }
 
 type Edges = Pick<PathPatchValues | EdgeAttributionValues, 'senders' | 'receivers'>
@@ -125,13 +142,14 @@ type Edges = Pick<PathPatchValues | EdgeAttributionValues, 'senders' | 'receiver
 /** All edges, for every kind of corruption. */
 function edgeRuns<Values extends Edges>(
   compiled: CompiledModel,
-  parameters: Readonly<Record<string, unknown>>,
+  asked: Asked,
+  parameters: Asked,
   sharesOf: (values: Values) => Nested,
 ): TruthRun<Values>[] {
   return byCorruption(compiled).map((group) => ({
     prompts: pairPrompts(group.pairs),
     parameters,
-    truth: truthOf(trueEdges(group), ({ edge }) => edgeName(edge), 'clean_into_corrupted'),
+    truth: truthOf(trueEdges(group), ({ edge }) => edgeName(edge), directionOf(asked)),
     read: (values) =>
       claimsFrom(
         sharesOf(values).flatMap((row, s) =>
@@ -148,12 +166,12 @@ function edgeRuns<Values extends Edges>(
 export const pathPatchClaims: MethodClaims<PathPatchValues> = {
   claims: `edges whose patch restores ${SHOWN}`,
   truth: TRUE_EDGES,
-  runs: (compiled) => edgeRuns(compiled, { receivers: ['all'] }, ({ shares }) => shares),
+  runs: (compiled, asked) => edgeRuns(compiled, asked, { receivers: ['all'] }, ({ shares }) => shares),
 }
 
 /** What edge attribution claims. */
 export const edgeAttributionClaims: MethodClaims<EdgeAttributionValues> = {
   claims: `edges whose estimated effect is ${SHOWN}`,
   truth: TRUE_EDGES,
-  runs: (compiled) => edgeRuns(compiled, {}, ({ values, clean, corrupt }) => scaled(values, 1 / (clean - corrupt))),
+  runs: (compiled, asked) => edgeRuns<EdgeAttributionValues>(compiled, asked, {}, sharesOfEstimates),
 }

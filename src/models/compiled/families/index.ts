@@ -2,6 +2,7 @@ import { DiopterError, nearMatches } from '../../../errors/index.ts'
 import { type CompiledFamily, compileFamily } from '../compile.ts'
 import type { CompiledModel, InstanceOptions } from '../compiled-model.ts'
 import { backupHead } from './backup-head.ts'
+import { bimodalGate } from './bimodal-gate.ts'
 import { commonDirection } from './common-direction.ts'
 import { commonMode } from './common-mode.ts'
 import { compositionChannel } from './composition-channel.ts'
@@ -11,18 +12,20 @@ import { dominatedNorm } from './dominated-norm.ts'
 import { erasingLayer } from './erasing-layer.ts'
 import { induction } from './induction.ts'
 import { logicGates } from './logic-gates.ts'
+import { miscount } from './miscount.ts'
 import { nonNormalCopying } from './non-normal-copying.ts'
 import { rotatedBasis } from './rotated-basis.ts'
 import { subspaceIllusion } from './subspace-illusion.ts'
+import { switchChannel } from './switch-channel.ts'
 import { uniformShift } from './uniform-shift.ts'
 
 /** Every kind of compiled model. */
 export const compiledFamilies: readonly CompiledFamily[] = [
   induction,
   ...logicGates,
-  ...[backupHead, constantHead, erasingLayer, rotatedBasis, dominatedNorm],
-  ...[compositionChannel, commonMode, nonNormalCopying, uniformShift, commonDirection],
-  ...[subspaceIllusion, correlatedInputs],
+  ...[backupHead, constantHead, bimodalGate, erasingLayer, rotatedBasis, dominatedNorm],
+  ...[compositionChannel, switchChannel, commonMode, nonNormalCopying, uniformShift, commonDirection],
+  ...[subspaceIllusion, correlatedInputs, miscount],
 ]
 
 /** Builds one instance of the family of that name; the same options give the same model everywhere. Throws for names of no family. */

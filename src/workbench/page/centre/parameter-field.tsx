@@ -86,7 +86,7 @@ function TypedField({
   }
   return (
     <>
-      {field.kind === 'prompts' || field.kind === 'texts' ? (
+      {field.kind === 'prompts' || field.kind === 'texts' || field.kind === 'json' ? (
         <textarea className="textarea mono" rows={1} {...shared} />
       ) : (
         <input className="input" inputMode={field.kind === 'number' ? 'decimal' : 'text'} {...shared} />

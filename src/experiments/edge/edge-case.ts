@@ -1,0 +1,148 @@
+import * as v from 'valibot'
+import { memorySource } from '../../hub/source.ts'
+import { openModel } from '../../lab/index.ts'
+import { compileModel } from '../../models/compiled/index.ts'
+import { permutation, randomSource } from '../../random/index.ts'
+import { methodOf } from '../../runs/index.ts'
+import { validate } from '../../runs/validate.ts'
+import type { ArmContext, Experiment, Measures } from '../experiment.ts'
+import { figures } from './figures.ts'
+import { matchEffects, rocCurve, score } from './scoring.ts'
+import { drawTrials, type Trial, trialsOn, type WatchedMethod } from './trials.ts'
+
+/** What an arm of an edge case measures. */
+const armSchema = v.variant('measure', [
+  /** Trials over families; `shuffled`: verdicts dealt out anew, the control. */
+  v.strictObject({
+    measure: v.literal('trials'),
+    families: v.array(v.string()),
+    count: v.number(),
+    shuffled: v.optional(v.boolean(), false),
+  }),
+  /** One counterexample, and its neighbour without the mechanism. */
+  v.strictObject({ measure: v.literal('example'), family: v.string() }),
+  /** The checks on trained models: folders with what the method is asked there. */
+  v.strictObject({
+    measure: v.literal('trained'),
+    runs: v.array(
+      v.strictObject({
+        model: v.string(),
+        prompts: v.optional(v.array(v.any()), []),
+        parameters: v.optional(v.record(v.string(), v.unknown()), {}),
+      }),
+    ),
+  }),
+])
+
+/**
+ * An experiment about where a method breaks: over families of compiled models, whether its checks fail where its answer differs
+ * from the exact truth, and only there. Arms say what is measured: see `armSchema`.
+ */
+export function edgeExperiment(name: string, watched: WatchedMethod): Experiment {
+  return {
+    name,
+    async measure(context) {
+      const arm = validate(armSchema, context.parameters, `The parameters of ${name}, arm ${context.arm},`)
+      if (arm.measure === 'trials') return measureTrials(watched, arm, context)
+      return arm.measure === 'example'
+        ? measureExample(watched, arm.family, context)
+        : measureTrained(watched, arm.runs, context)
+    },
+    figures,
+  }
+}
+
+/** Seeds of different repetitions must not meet. */
+const SEEDS_APART = 1_000_000
+
+async function measureTrials(
+  watched: WatchedMethod,
+  { families, count, shuffled }: { families: readonly string[]; count: number; shuffled: boolean },
+  { engine, seed, signal, onProgress }: ArmContext,
+): Promise<Measures> {
+  const firstSeed = (seed + 1) * SEEDS_APART
+  const drawn = await drawTrials(watched, { families, count, firstSeed }, engine.backend, { signal, onProgress })
+  const trials = shuffled ? withVerdictsOfOthers(drawn, seed) : drawn
+  const roc = rocCurve(matchEffects(trials))
+  const byFamily = families.flatMap((family) =>
+    Object.entries(score(trials.filter((trial) => trial.family === family))).map(
+      ([measure, value]) => [`${measure}/${family}`, value] as const,
+    ),
+  )
+  return {
+    scalars: { ...score(trials), ...(families.length > 1 ? Object.fromEntries(byFamily) : {}) },
+    curves: { roc: { x: roc.map(({ falseAlarms }) => falseAlarms), y: roc.map(({ detection }) => detection) } },
+    tables: { trials },
+  }
+}
+
+function withVerdictsOfOthers(trials: readonly Trial[], seed: number): Trial[] {
+  const order = permutation(trials.length, randomSource(seed, 'shuffled verdicts'))
+  return trials.map((trial, i) => {
+    const { isFired, suspicion } = trials[order[i]!]!
+    return { ...trial, isFired, suspicion }
+  })
+}
+
+async function measureExample(
+  watched: WatchedMethod,
+  family: string,
+  { engine, seed, signal }: ArmContext,
+): Promise<Measures> {
+  const [misleading, neighbour] = await Promise.all(
+    [1, 0].map((mislead) => trialsOn(watched, compileModel(family, { seed, mislead }), engine.backend, signal)),
+  )
+  const any = (trials: readonly Trial[], is: (trial: Trial) => boolean) => Number(trials.some(is))
+  return {
+    scalars: {
+      wrong: any(misleading!, ({ isBreakage }) => isBreakage),
+      fired: any(misleading!, ({ isBreakage, isFired }) => isBreakage && isFired),
+      neighbourWrong: any(neighbour!, ({ isBreakage }) => isBreakage),
+      neighbourFired: any(neighbour!, ({ isFired }) => isFired),
+    },
+    curves: {},
+    tables: {},
+  }
+}
+
+async function measureTrained(
+  { method, checks }: WatchedMethod,
+  runs: readonly {
+    readonly model: string
+    readonly prompts: readonly unknown[]
+    readonly parameters: Readonly<Record<string, unknown>>
+  }[],
+  { engine, seed, resources, signal }: ArmContext,
+): Promise<Measures> {
+  const said: { model: string; check: string; verdict: string; measured: number | string | null }[] = []
+  for (const { model: folder, prompts, parameters } of runs) {
+    const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+    const files: Record<string, Uint8Array> = {}
+    for (const file of names) {
+      const bytes = await resources.readFile(`${folder}/${file}`).catch(() => undefined)
+      if (bytes) files[file] = bytes
+    }
+    if (!files['model.safetensors']) {
+      said.push({ model: folder, check: 'all', verdict: 'absent', measured: 'this folder has no model.safetensors' })
+      continue
+    }
+    const model = await openModel(memorySource(files, folder), engine.backend)
+    try {
+      const result = await methodOf(method).run(model, prompts, parameters, { edits: [], seed, signal })
+      for (const { name, verdict, measured } of result.checks)
+        if (checks.includes(name)) said.push({ model: folder, check: name, verdict, measured })
+    } finally {
+      await model.dispose()
+    }
+  }
+  const tested = said.filter(({ verdict }) => verdict === 'holds' || verdict === 'fails')
+  return {
+    scalars: {
+      modelsAbsent: said.filter(({ verdict }) => verdict === 'absent').length,
+      checksTested: tested.length,
+      firingRate: tested.filter(({ verdict }) => verdict === 'fails').length / tested.length,
+    },
+    curves: {},
+    tables: { said },
+  }
+}
