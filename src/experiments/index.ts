@@ -1,5 +1,6 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import { additionExperiment } from './addition/index.ts'
+import { agreement } from './agreement/index.ts'
 import { doubleDescent } from './double-descent/index.ts'
 import { edgeCases } from './edge/index.ts'
 import type { Experiment } from './experiment.ts'
@@ -12,6 +13,7 @@ import { textModel } from './text/index.ts'
 /** Every reproduction: a new one is a folder here, a line in this table and its experiments/<name>/experiment.json. */
 export const experiments: readonly Experiment[] = [
   additionExperiment,
+  agreement,
   doubleDescent,
   ...edgeCases,
   grokking,

@@ -1,11 +1,10 @@
 import * as v from 'valibot'
-import { memorySource } from '../../hub/source.ts'
-import { openModel } from '../../lab/index.ts'
 import { compileModel } from '../../models/compiled/index.ts'
 import { permutation, randomSource } from '../../random/index.ts'
 import { methodOf } from '../../runs/index.ts'
 import { validate } from '../../runs/validate.ts'
 import type { ArmContext, Experiment, Measures } from '../experiment.ts'
+import { openFolderModel } from '../folder-model.ts'
 import { figures } from './figures.ts'
 import { matchEffects, rocCurve, score } from './scoring.ts'
 import { drawTrials, type Trial, trialsOn, type WatchedMethod } from './trials.ts'
@@ -116,17 +115,11 @@ async function measureTrained(
 ): Promise<Measures> {
   const said: { model: string; check: string; verdict: string; measured: number | string | null }[] = []
   for (const { model: folder, prompts, parameters } of runs) {
-    const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
-    const files: Record<string, Uint8Array> = {}
-    for (const file of names) {
-      const bytes = await resources.readFile(`${folder}/${file}`).catch(() => undefined)
-      if (bytes) files[file] = bytes
-    }
-    if (!files['model.safetensors']) {
+    const model = await openFolderModel(folder, resources, engine)
+    if (!model) {
       said.push({ model: folder, check: 'all', verdict: 'absent', measured: 'this folder has no model.safetensors' })
       continue
     }
-    const model = await openModel(memorySource(files, folder), engine.backend)
     try {
       const result = await methodOf(method).run(model, prompts, parameters, { edits: [], seed, signal })
       for (const { name, verdict, measured } of result.checks)

@@ -20,7 +20,7 @@ const FRAME = 'position:absolute;pointer-events:none;box-sizing:border-box;'
 // Two contrasting lines: one of them is seen on any colour.
 const HOVER = `${FRAME}border:1px solid CanvasText;outline:1px solid Canvas`
 const FOCUS = `${FRAME}border:2px solid var(--diopter-focus,Highlight);outline:2px solid Canvas`
-const CHOSEN = `${FRAME}border:2px solid var(--diopter-selected,CanvasText);outline:1px solid Canvas`
+const CHOSEN = `${FRAME}border:2px solid var(--diopter-selected,CanvasText);outline:2px solid Canvas`
 
 /** Frames that lie nowhere yet. */
 export function createOverlay(page: Document): Overlay {
