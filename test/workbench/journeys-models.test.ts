@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { startHubServer } from '../../src/hub/node/hub-server.fixture.ts'
 import { startWorkbenchServer } from '../../src/workbench/node/server.ts'
 import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
 import { buildEntries } from '../support/build-entries.ts'
@@ -80,6 +81,39 @@ describe.skipIf(!hasChromium)(
         .getByRole('region', { name: 'Model' })
         .getByText(/config\.json/)
         .waitFor({ timeout: 30_000 })
+    })
+
+    it('a model of the hub opens by its id, and once more without the hub', async () => {
+      const names = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+      const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(root, 'checkpoints/text', name))]))
+      const hub = await startHubServer('someone/small', files, 'a'.repeat(40))
+      const address = 'https://huggingface.co'
+      const allow = { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' }
+      try {
+        tab = await openTab(browser, host.url)
+        await tab.context().route(`${address}/**`, async (route) => {
+          const request = route.request()
+          if (request.method() === 'OPTIONS') return route.fulfill({ status: 204, headers: allow })
+          const response = await route.fetch({ url: request.url().replace(address, hub.endpoint) })
+          return route.fulfill({ response, headers: { ...response.headers(), ...allow } })
+        })
+        await whenOpen(tab)
+        await tab.keyboard.press('m')
+        await tab.getByLabel('From the Hugging Face hub').fill('someone/small')
+        await tab.getByRole('button', { name: 'Open', exact: true }).click()
+        await tab.getByRole('button', { name: 'Model: someone/small' }).waitFor()
+        await whenOpen(tab)
+        expect(hub.seen.some(({ path }) => path.includes('model.safetensors'))).toBe(true)
+        await tab.context().unroute(`${address}/**`)
+        await tab.context().route(`${address}/**`, (route) => route.abort())
+        await tab.reload()
+        await tab.getByRole('button', { name: 'Model: someone/small' }).waitFor()
+        await whenOpen(tab)
+        await runPanel(tab, 'predict')
+        expect(await panelOf(tab, 'predict').getByText('nats a token').count()).toBe(1)
+      } finally {
+        await hub.close()
+      }
     })
 
     it('a model without a tokenizer gets a prompt of token ids', async () => {
