@@ -20,12 +20,11 @@ export {
 } from './ablation/ablation-parts.ts'
 export {
   type Compensator,
-  REPAIRABLE,
-  type RepairableWhat,
   type SelfRepairOptions,
   type SelfRepairValues,
   selfRepair,
 } from './ablation/self-repair.ts'
+export { COMPONENT_WHATS, type ComponentWhat } from './ablation/self-repair-runs.ts'
 export {
   causalScrubbing,
   type ScrubbedNode,

@@ -2,16 +2,19 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openToy, toyForms } from '../../test/support/toy-model.ts'
 import { type Edit, logit, type Model } from '../lab/index.ts'
 import {
+  ablatePairs,
   ablation,
   activationPatching,
   attentionPatterns,
   attributionPatching,
+  causalTracing,
   directLogitAttribution,
   headDetectors,
   logitLens,
   type MethodOptions,
   type MethodResult,
   nextTokenPredictions,
+  selfRepair,
 } from './index.ts'
 
 const PROMPTS = [
@@ -36,14 +39,20 @@ const RUNS: Readonly<Record<string, readonly [Run, number]>> = {
   'attribution patching': [(model, options) => attributionPatching(model, PAIRS, { ...options, what: 'z' }), 2],
   'patching, one pair': [(model, options) => activationPatching(model, [PAIR], { ...options, what: 'resid_pre' }), 9],
   'patching, two pairs': [(model, options) => activationPatching(model, PAIRS, { ...options, what: 'resid_pre' }), 9],
+  'self-repair': [(model, options) => selfRepair(model, QUESTIONS, { ...options, what: 'all' }), 4],
+  'pairs of parts': [(model, options) => ablatePairs(model, QUESTIONS, { ...options, top: 3 }), 6],
+  'causal tracing': [(model, options) => causalTracing(model, PAIRS, { ...options, draws: 2 }), 20],
   'ablation of neurons': [(model, options) => ablation(model, QUESTIONS, { ...options, what: 'neuron' }), 14],
 }
 
-/** Every number of a result, in order; null where there is none. Normalised values divide by a small difference here. */
+/** What divides by a small difference here. */
+const QUOTIENTS = ['normalised', 'repaired']
+
+/** Every number of a result but those, in order; null where there is none. */
 function numbers(value: unknown): (number | null)[] {
   if (typeof value === 'number' || value === null) return [value]
   if (typeof value !== 'object') return []
-  return Object.entries(value as object).flatMap(([key, entry]) => (key === 'normalised' ? [] : numbers(entry)))
+  return Object.entries(value as object).flatMap(([key, entry]) => (QUOTIENTS.includes(key) ? [] : numbers(entry)))
 }
 
 /** How many cells are done. */

@@ -38,8 +38,8 @@ export const EXAMPLE_SUBJECT_PAIR: PairJson = {
 
 /** Nouns whose gender the pronoun follows, for exchanging them: each is one token. */
 const GENDERED = {
-  ' her': ['lady', 'girl', 'mother', 'sister', 'woman', 'daughter', 'mistress', 'maid'],
-  ' his': ['gentleman', 'man', 'son', 'master', 'captain', 'king', 'father', 'prince'],
+  ' her': ['lady', 'girl', 'mother', 'sister', 'woman', 'daughter', 'wife', 'maid'],
+  ' his': ['gentleman', 'boy', 'man', 'son', 'king', 'captain', 'master', 'prince'],
 } as const
 
 /** Examples that differ in one noun. */

@@ -105,7 +105,7 @@ export const TOY_SPECS: readonly RunSpecInput[] = [
   toySpec('ablate', [QUESTION], { kind: 'position_mean', reference: [[1, 2, 3, 4, 5, 6]] }),
   toySpec('self_repair', [QUESTION], { kind: 'zero' }),
   toySpec('self_repair', [QUESTION, { prompt: [3, 0, 2], answer: 1, wrong: 2 }], { what: 'mlp', kind: 'resample' }),
-  toySpec('ablate_pairs', [QUESTION], { top: 3 }),
+  toySpec('ablate_pairs', [QUESTION], { top: 3, what: 'all' }),
   toySpec('ablate_pairs', [QUESTION, { prompt: [3, 0, 2], answer: 1, wrong: 2 }], { what: 'mlp', kind: 'zero' }),
   toySpec('capture', [[1, 4], [2]], { hooks: ['*hook_attn_scores', 'hook_embed'] }),
   toySpec('generate', [[1, 4]], { tokens: 4, temperature: 1 }, { seed: 9 }),

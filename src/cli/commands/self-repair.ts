@@ -20,7 +20,7 @@ export const selfRepair = defineCommand<Flags>({
   arguments: [new Argument('[prompt]', 'a text, or token ids such as [46,85,40]')],
   options: [
     ...answerOptions,
-    new Option('--what <what>', 'what is taken out (default: head)').choices(['head', 'mlp']),
+    new Option('--what <what>', 'what is taken out (default: head)').choices(['head', 'mlp', 'all']),
     ...replacementOptions,
     new Option('--layers <list>', 'only these layers').argParser(wholeNumbers),
     new Option('--heads <list>', 'only these heads').argParser(wholeNumbers),

@@ -1,4 +1,4 @@
-import { claimsOf, restrictClaims } from '../../runs/index.ts'
+import { type AnyClaims, claimsOf, restrictClaims } from '../../runs/index.ts'
 import type { Experiment } from '../experiment.ts'
 import { edgeExperiment } from './edge-case.ts'
 import type { WatchedMethod } from './trials.ts'
@@ -8,8 +8,21 @@ const isCopying = ({ name }: { readonly name: string }) => name.endsWith('copies
 const eigenvalueChecks = ['heads with positive eigenvalues copy']
 const compositionChecks = ['composition is no common direction', 'composition in use shows in the weights']
 
+const normChecks = ["holding the final norm's scale changes little"]
+const directionChecks = ['both directions agree']
+
+const patching = claimsOf('patch')
+/** What a part restores, taken for what the answer loses without it. */
+const restoredIsNeeded: AnyClaims = {
+  ...patching,
+  truth: 'parts by the share of the answer that goes when they are patched out of the clean run, exactly',
+  runs: (compiled) => patching.runs(compiled, { direction: 'corrupted_into_clean' }),
+}
+
 /** What breaks, by the experiment's name: a new edge case is a row here and its experiments/edge-<name>/experiment.json. */
 const cases: Readonly<Record<string, WatchedMethod>> = {
+  'edge-layer-norm': { method: 'attribute', claims: claimsOf('attribute'), checks: normChecks },
+  'edge-activation-patching': { method: 'patch', claims: restoredIsNeeded, checks: directionChecks },
   'edge-eigenvalue-copying': {
     method: 'circuits',
     claims: restrictClaims(claimsOf('circuits'), isCopying, eigenvalueChecks),

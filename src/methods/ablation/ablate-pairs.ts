@@ -27,16 +27,15 @@ import { Meter, type MethodResult } from '../shared/result.ts'
 import { largestIndices, mean, summarizeRows } from '../shared/statistics.ts'
 import { pairChecks } from './ablate-pairs-checks.ts'
 import { type PairSweep, pairIndices, sweepPairs } from './ablate-pairs-sweep.ts'
-import { type AblationKind, ablatedParts, type PartOptions, type ReplacementOptions } from './ablation-parts.ts'
+import type { AblationKind, PartOptions, ReplacementOptions } from './ablation-parts.ts'
 import { ablationSource } from './ablation-source.ts'
 import { answeredQuestions } from './contributions.ts'
-import type { RepairableWhat } from './self-repair.ts'
-import { componentOf, type Repairs, repairs } from './self-repair-runs.ts'
+import { type ComponentWhat, componentOf, componentParts, type Repairs, repairs } from './self-repair-runs.ts'
 
 /** Which parts are paired, and how they are ablated. */
 export interface AblatePairsOptions extends ReplacementOptions, Omit<PartOptions, 'what' | 'neurons'> {
   /** `head` unless said. */
-  readonly what?: RepairableWhat | undefined
+  readonly what?: ComponentWhat | undefined
   /** How many parts are paired with each other; 8 unless said. */
   readonly top?: number | undefined
 }
@@ -66,7 +65,7 @@ export interface AblatedPair {
 /** What pairs give; numbers are changes of the logit difference, means over questions, null where a cancelled run did not come. */
 export interface AblatePairsValues {
   readonly metric: MetricName
-  readonly what: RepairableWhat
+  readonly what: ComponentWhat
   readonly kind: AblationKind
   readonly base: number
   /** The rows and columns. */
@@ -108,7 +107,7 @@ export async function ablatePairs(
 ): Promise<MethodResult<AblatePairsValues>> {
   const { what = 'head', kind = 'mean', seed = 0, top = PAIRED } = options
   const meter = new Meter(model)
-  const parts = ablatedParts(model.config, { ...options, what })
+  const parts = componentParts(model.config, { ...options, what })
   if (!Number.isInteger(top) || top < 2 || parts.list.length < 2)
     throw new DiopterError(
       `Pairs need at least two parts: ${parts.list.length} can be ablated, and the top ${top} were asked for.`,

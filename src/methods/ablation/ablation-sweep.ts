@@ -1,7 +1,7 @@
 import type { Edit, Metric, Model } from '../../lab/index.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { Meter } from '../shared/result.ts'
-import { mean } from '../shared/statistics.ts'
+import { mean, standardDeviation } from '../shared/statistics.ts'
 import { type Swept, sweepKeepingDone } from '../shared/sweep.ts'
 
 /** A sweep with one or several draws per part. */
@@ -27,16 +27,10 @@ export async function sweepDraws(
       base,
       complete,
       values: rows.map(mean),
-      spread: draws === 1 ? null : rows.map(deviation),
+      spread: draws === 1 ? null : rows.map(standardDeviation),
     }
   }
   const variants = parts.flatMap((part) => part.map((edit) => [edit]))
   const follow = onSwept && ((soFar: Swept) => onSwept(drawn(soFar)))
   return drawn(await sweepKeepingDone(model, ids, variants, metric, options, meter, follow))
-}
-
-/** Of a sample: with n - 1. */
-function deviation(values: readonly number[]): number {
-  const m = mean(values)
-  return Math.sqrt(values.reduce((sum, x) => sum + (x - m) ** 2, 0) / (values.length - 1))
 }

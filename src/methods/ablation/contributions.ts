@@ -1,8 +1,9 @@
 import { DiopterError } from '../../errors/index.ts'
 import type { Edit, EditFunction, Model, ReadoutContext, TokenizedPrompt } from '../../lab/index.ts'
 import type { ModelConfig } from '../../models/index.ts'
-import { concat, full, type Tensor, tensor } from '../../tensor/index.ts'
-import { frozenNorm, frozenNormReads } from '../direct-attribution/frozen-norm.ts'
+import { full, type Tensor, tensor } from '../../tensor/index.ts'
+import { answerDifference, answerDirection, pieceProducts } from '../direct-attribution/answer-direction.ts'
+import { frozenNormReads } from '../direct-attribution/frozen-norm.ts'
 import { type Piece, readsOf, residualPieces } from '../direct-attribution/residual-parts.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import { withTracedEdits } from '../shared/own-edits.ts'
@@ -52,10 +53,10 @@ export interface Contributions {
 }
 
 /** The whole run, and what its components' outputs have to be multiplied with. */
-export interface WholeRun extends Contributions {
+export interface WholeRun extends Omit<Contributions, 'scale'> {
   readonly components: readonly string[]
-  /** What biases behind the residual stream add. */
-  readonly constant: number
+  /** The final norm's scale. */
+  readonly scale: number
   /** [d_model] */
   readonly direction: Float32Array
 }
@@ -80,17 +81,8 @@ export async function wholeRun(
     readout: {
       reads: readsHere(config, pieces),
       trace(context) {
-        const rows = context.prompts.length
-        const unembedding = difference(context.weight('unembed.W_U'), question)
-          .transpose()
-          .broadcast(rows, config.d_model)
-        const norm = frozenNorm(context, config, 'ln_final', LAST)
-        const direction = norm ? norm.pullBack(unembedding) : unembedding
-        let constant = full([rows, 1], 0)
-        if (norm?.bias) constant = constant.add(unembedding.mul(norm.bias).sum(-1, true))
-        if (context.hasWeight('unembed.b_U'))
-          constant = constant.add(difference(context.weight('unembed.b_U').unsqueeze(0), question))
-        return { ...traceContributions(context, config, pieces, direction, question), direction, constant }
+        const { direction } = answerDirection(context, config, question, LAST)
+        return { ...traceContributions(context, config, pieces, direction, question), direction }
       },
     },
   })
@@ -100,7 +92,6 @@ export async function wholeRun(
     values: numbers('values'),
     scale: numbers('scale')[0]!,
     total: numbers('total')[0]!,
-    constant: numbers('constant')[0]!,
     direction: readout.direction![0]!.data as Float32Array,
   }
 }
@@ -157,14 +148,6 @@ function readsHere(config: ModelConfig, pieces: readonly Piece[]): string[] {
   return ['unembed.hook_out', ...readsOf(pieces), ...frozenNormReads(config, 'ln_final')]
 }
 
-/** Of the answer, minus that of the wrong token: x [..., V] to [..., 1]. */
-function difference(x: Tensor, { answer, wrong }: AnsweredQuestion): Tensor {
-  const ids = tensor([answer.id, ...(wrong ? [wrong.id] : [])], undefined, 'int64')
-  const chosen = x.gather(ids, x.rank - 1)
-  const first = chosen.slice(x.rank - 1, 0, 1)
-  return wrong ? first.sub(chosen.slice(x.rank - 1, 1)) : first
-}
-
 /** One number per component [n, c], the final norm's scale [n, 1] and the measured total [n, 1]. */
 function traceContributions(
   context: ReadoutContext,
@@ -173,14 +156,11 @@ function traceContributions(
   direction: Tensor,
   question: AnsweredQuestion,
 ): Record<string, Tensor> {
-  const values = pieces.map((piece) =>
-    piece.products ? piece.products(context, direction) : piece.vectors(context).mul(direction.unsqueeze(1)).sum(-1),
-  )
   const [scaleHook] = frozenNormReads(config, 'ln_final')
   return {
-    values: concat(values, 1),
+    values: pieceProducts(context, pieces, direction),
     scale: scaleHook ? context.activation(scaleHook).get(':', LAST) : full([context.prompts.length, 1], 1),
-    total: difference(context.activation('unembed.hook_out').get(':', LAST), question),
+    total: answerDifference(context.activation('unembed.hook_out').get(':', LAST), question),
   }
 }
 

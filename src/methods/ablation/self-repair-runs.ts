@@ -1,9 +1,10 @@
 import type { Model } from '../../lab/index.ts'
+import type { ModelConfig } from '../../models/index.ts'
 import { unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { Meter } from '../shared/result.ts'
 import { mean } from '../shared/statistics.ts'
-import type { AblationKind, Part } from './ablation-parts.ts'
+import { type AblationKind, ablatedParts, type Part, type PartOptions } from './ablation-parts.ts'
 import type { AblationSource } from './ablation-source.ts'
 import {
   type AnsweredQuestion,
@@ -82,6 +83,26 @@ export async function repairs(
     if (reached < parts.length) onPart?.({ question, source, whole, parts: [...found], complete: false })
   }
   return { question, source, whole, parts: found, complete: true }
+}
+
+/** Parts that are components of the residual stream's sum; `all` are heads and MLP layers. */
+export const COMPONENT_WHATS = ['head', 'mlp', 'all'] as const
+/** One of `COMPONENT_WHATS`. */
+export type ComponentWhat = (typeof COMPONENT_WHATS)[number]
+
+/** The parts that the options choose, layer by layer. Throws for those that the model does not have. */
+export function componentParts(
+  config: ModelConfig,
+  { what, ...options }: Omit<PartOptions, 'what'> & { readonly what: ComponentWhat },
+): { readonly list: readonly Part[]; readonly hooks: readonly string[] } {
+  if (what !== 'all') return ablatedParts(config, { ...options, what })
+  const { heads: _, ...layersOnly } = options
+  const kinds = [
+    ablatedParts(config, { ...options, what: 'head' }),
+    ...(config.attn_only ? [] : [ablatedParts(config, { ...layersOnly, what: 'mlp' })]),
+  ]
+  const list = kinds.flatMap((kind) => kind.list).sort((a, b) => a.layer - b.layer)
+  return { list, hooks: kinds.flatMap(({ hooks }) => hooks) }
 }
 
 /** The name under which a part is a component. */

@@ -23,21 +23,23 @@ import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancel
 import type { MetricName, NamedToken, Question } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { largestIndices, mean, summarizeRows } from '../shared/statistics.ts'
-import { type AblationKind, ablatedParts, type PartOptions, type ReplacementOptions } from './ablation-parts.ts'
+import type { AblationKind, PartOptions, ReplacementOptions } from './ablation-parts.ts'
 import { ablationSource } from './ablation-source.ts'
 import { answeredQuestions } from './contributions.ts'
 import { repairChecks } from './self-repair-checks.ts'
-import { componentOf, type Repair, type Repairs, repairs } from './self-repair-runs.ts'
-
-/** What can be ablated: parts that are components of the residual stream's sum. */
-export const REPAIRABLE = ['head', 'mlp'] as const
-/** One of `REPAIRABLE`. */
-export type RepairableWhat = (typeof REPAIRABLE)[number]
+import {
+  type ComponentWhat,
+  componentOf,
+  componentParts,
+  type Repair,
+  type Repairs,
+  repairs,
+} from './self-repair-runs.ts'
 
 /** Which parts are ablated, and how. */
 export interface SelfRepairOptions extends ReplacementOptions, Omit<PartOptions, 'what' | 'neurons'> {
   /** `head` unless said. */
-  readonly what?: RepairableWhat | undefined
+  readonly what?: ComponentWhat | undefined
 }
 
 /** A component that writes something else when a part is missing. */
@@ -50,7 +52,7 @@ export interface Compensator {
 /** What self-repair gives; numbers are in logits, means over questions, null where a cancelled run did not come. */
 export interface SelfRepairValues {
   readonly metric: MetricName
-  readonly what: RepairableWhat
+  readonly what: ComponentWhat
   readonly kind: AblationKind
   /** The rows: `L0H1`, `L0MLP`. */
   readonly parts: readonly string[]
@@ -100,7 +102,7 @@ export async function selfRepair(
 ): Promise<MethodResult<SelfRepairValues>> {
   const { what = 'head', kind = 'mean', seed = 0 } = options
   const meter = new Meter(model)
-  const parts = ablatedParts(model.config, { ...options, what })
+  const parts = componentParts(model.config, { ...options, what })
   const asked = answeredQuestions(model, questions, options.prependBos)
   const provenance = model.provenance({ prompts: asked.map(({ prompt }) => prompt), seed })
   const assemble = (results: readonly Repairs[], standing: Standing): MethodResult<SelfRepairValues> => {

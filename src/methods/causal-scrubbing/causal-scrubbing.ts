@@ -89,7 +89,7 @@ export interface ScrubValues {
   readonly control: (RecoveredShare & { readonly kl: number }) | null
   /** What the data hide, and the share of the KL that is recovered once it is drawn anew; null where nothing is hidden, or not done. */
   readonly balance: DataBalance & { readonly recovered: number | null }
-  /** The samples whose prediction changed most. */
+  /** The samples whose prediction changed most, one per example. */
   readonly worst: readonly (SampleOutcome & { readonly tokens: readonly string[]; readonly answer: NamedToken })[]
 }
 
@@ -141,14 +141,11 @@ export async function causalScrubbing(
       ...summary(outcomes, seed),
       control: soFar.control,
       balance: { ...balance, recovered: soFar.balanced },
-      worst: [...outcomes]
-        .sort((a, b) => b.kl - a.kl)
-        .slice(0, WORST)
-        .map((outcome) => ({
-          ...outcome,
-          tokens: prompts[outcome.example]!.tokens,
-          answer: answers[outcome.example]!,
-        })),
+      worst: worstOf(outcomes).map((outcome) => ({
+        ...outcome,
+        tokens: prompts[outcome.example]!.tokens,
+        answer: answers[outcome.example]!,
+      })),
     },
     cost: meter.cost,
     edits: meter.edits,
@@ -262,6 +259,15 @@ function outcomesOf(
       randomKl: klOf(own, random),
     }
   })
+}
+
+/** The samples whose prediction changed most, one per example; equal ones in their order, so that rounding chooses none. */
+function worstOf(outcomes: readonly SampleOutcome[]): SampleOutcome[] {
+  const coarse = (i: number) => Math.round(1e4 * outcomes[i]!.kl)
+  const order = outcomes.map((_, i) => i).sort((a, b) => coarse(b) - coarse(a) || a - b)
+  const firsts = new Map<number, SampleOutcome>()
+  for (const i of order) if (!firsts.has(outcomes[i]!.example)) firsts.set(outcomes[i]!.example, outcomes[i]!)
+  return [...firsts.values()].slice(0, WORST)
 }
 
 function summary(outcomes: readonly SampleOutcome[], seed: number) {

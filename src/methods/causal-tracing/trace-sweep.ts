@@ -2,7 +2,7 @@ import type { Edit, Model } from '../../lab/index.ts'
 import type { ModelConfig } from '../../models/index.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { Meter } from '../shared/result.ts'
-import { mean } from '../shared/statistics.ts'
+import { mean, standardDeviation } from '../shared/statistics.ts'
 import { type Swept, sweepKeepingDone } from '../shared/sweep.ts'
 import { type CleanRun, type CorruptedRun, TRACED_HOOKS, type TraceMeasure, type TraceState } from './trace-runs.ts'
 
@@ -59,7 +59,7 @@ export async function traceMap(
     return {
       map,
       effects: own.map((changes) => given(mean(changes))),
-      spread: corrupted.length === 1 ? null : own.map((changes) => given(deviation(changes))),
+      spread: corrupted.length === 1 ? null : own.map((changes) => given(standardDeviation(changes))),
       complete,
     }
   }
@@ -92,10 +92,4 @@ function cellEdits(
     ...windowAround(layer, window, n_layers).map((at) => held(state, at, clean)),
     ...later.map((at) => held(severed!, at, corrupted)),
   ]
-}
-
-/** Of a sample: with n - 1. */
-function deviation(values: readonly number[]): number {
-  const m = mean(values)
-  return Math.sqrt(values.reduce((sum, x) => sum + (x - m) ** 2, 0) / (values.length - 1))
 }

@@ -195,7 +195,10 @@ export async function discoverCircuit(
         heldOut: soFar.perPair.filter((_, i) => isHeldOut[i]),
         ends,
       }),
-      ...(way === 'gradient' ? exactChecks(soFar.exact, found[0]!.cleanMetric - found[0]!.corruptMetric) : []),
+      // Whether estimates have the right size does not matter to a ranking.
+      ...(way === 'gradient'
+        ? exactChecks(soFar.exact, found[0]!.cleanMetric - found[0]!.corruptMetric).slice(0, 1)
+        : []),
     ]
   }
   const checks = await unlessCancelled(signal, work)

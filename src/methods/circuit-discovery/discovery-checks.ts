@@ -1,4 +1,4 @@
-import { atLeast, atMost, type Check, judged, notTested } from '../shared/checks.ts'
+import { atLeast, atMost, type Check, notTested } from '../shared/checks.ts'
 import { largestIndices, mean } from '../shared/statistics.ts'
 import type { CircuitEdge } from './discovery-values.ts'
 
@@ -45,15 +45,15 @@ export function circuitChecks(judgedCircuit: Judged): Check[] {
       Math.max(Math.abs(ends[0]), Math.abs(1 - ends[1])),
       ROUNDING,
     ),
-    judged(
+    atMost(
       {
         name: 'the circuit is faithful',
         claimed: `with only its edges clean, it misses the clean run by at most ${percent(GAP)} of the difference, on average over pairs`,
         why: 'what it leaves out matters too, or it has parts without those that oppose them: ask for a larger circuit',
       },
-      `${size} of ${allEdges} edges (${percent(size / allEdges)}) do ${percent(faithfulness)} of the difference, and miss ${percent(miss)} pair by pair`,
+      miss,
       GAP,
-      miss <= GAP && size > 0,
+      `${size} of ${allEdges} edges (${percent(size / allEdges)}) do ${percent(faithfulness)} of the difference, and miss ${percent(miss)} pair by pair`,
     ),
     atMost(
       {

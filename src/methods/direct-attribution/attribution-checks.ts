@@ -34,27 +34,34 @@ export function sumCheck(
 const TOP = 3
 /** How far the effect of taking a part out of the sum may be from its attribution, as a share of the larger. */
 const FROZEN_SCALE_GAP = 0.25
+/** Parts that are taken out because they are long, whatever they write: the norm's scale is theirs. */
+const LONG = 3
 /** Parts that write next to nothing themselves that are taken out, and the share of the measured value that this may cost. */
 const QUIET = 8
 const QUIET_EFFECT = 0.25
 /** Gaps are shares of this part of the measured value where effect and attribution are smaller still: parts that do nothing have no size. */
 const SMALL_PART = 0.05
+/** The same for long parts: what they change by the norm's scale counts from a twentieth of the measured value on. */
+const SMALL_LONG_PART = 0.2
 /** How far the effect of a model without the part may be from its attribution. */
 const TOTAL_EFFECT_GAP = 0.5
 
-/** What becomes of the first question when its top parts are taken out: of the sum only, and of the whole run. */
+/**
+ * What becomes of the first question when its top parts are taken out: of the sum only, and of the whole run; and of the
+ * question with the longest part when its long parts are taken out of the sum.
+ */
 export async function effectChecks(
   model: Model,
   pieces: readonly Piece[],
-  asked: AnsweredPrompt,
-  attributions: readonly number[],
+  questions: readonly AnsweredPrompt[],
+  attributionsOf: readonly (readonly number[])[],
   position: number,
   options: MethodOptions,
   meter: Meter,
 ): Promise<Check[]> {
   const frozen = {
     name: "holding the final norm's scale changes little",
-    claimed: `taking a top part out of the last residual stream, with the scale computed anew, has its attribution as effect, within ${FROZEN_SCALE_GAP * 100}%`,
+    claimed: `taking a top part, or one of the ${LONG} longest, out of the last residual stream, with the scale computed anew, has its attribution as effect, within ${FROZEN_SCALE_GAP * 100}%`,
   }
   const total = {
     name: 'direct effects are total effects',
@@ -64,6 +71,7 @@ export async function effectChecks(
     name: 'parts that write nothing do nothing',
     claimed: `running without one of ${QUIET} random parts whose attribution is small changes the measured value by at most ${QUIET_EFFECT * 100}% of it`,
   }
+  const [asked, attributions] = [questions[0]!, attributionsOf[0]!]
   const places = pieces.flatMap((piece) => piece.labels.map((label, index) => ({ piece, label, index })))
   const removable = places.map(({ piece }, i) => (piece.removal ? attributions[i]! : null))
   const partAt = (i: number) => ({ ...places[i]!, attribution: attributions[i]! })
@@ -76,15 +84,16 @@ export async function effectChecks(
   const writes = (i: number) => Math.abs(removable[i] ?? 0) >= SMALL_PART * size
   const top = largestIndices(removable, TOP).filter(writes).map(partAt)
   // Embeddings write to the first stream, which everything reads.
+  const isEmbedding = (i: number) => /embed/.test(places[i]!.label)
   const quiet = shuffledIndices(places.length, options.seed ?? 0)
-    .filter((i) => removable[i] !== null && !writes(i) && !/embed/.test(places[i]!.label))
+    .filter((i) => removable[i] !== null && !writes(i) && !isEmbedding(i))
     .slice(0, QUIET)
     .map(partAt)
   const vectors = await vectorsOf(meter, top, asked.prompt, options)
   const lastStream = `blocks.${model.config.n_layers - 1}.hook_resid_post`
-  const out: Edit[][] = vectors.map((vector) => [
+  const takeOut = (vector: number[]): Edit[] => [
     { hook: lastStream, kind: 'add', value: vector, factor: -1, positions: [position] },
-  ])
+  ]
   const without = top.map(({ piece, index }) => [piece.removal!(index)])
   // What others read of a part may stand at any position.
   const withoutQuiet = quiet.map(({ piece, index }) => [everywhere(piece.removal!(index))])
@@ -92,25 +101,24 @@ export async function effectChecks(
   const { base, values } = await sweep(
     model,
     asked.prompt,
-    [...out, ...without, ...withoutQuiet],
+    [...vectors.map(takeOut), ...without, ...withoutQuiet],
     metric,
     options,
     meter,
   )
-  const compare = (effects: readonly number[]) => {
-    const gaps = top.map(({ attribution }, i) => {
-      const effect = base - effects[i]!
-      return (
-        Math.abs(effect - attribution) /
-        Math.max(Math.abs(effect), Math.abs(attribution), SMALL_PART * Math.abs(base), 1e-6)
-      )
-    })
-    const said = top.map(
-      ({ label, attribution }, i) => `${label}: ${attribution.toFixed(3)} against ${(base - effects[i]!).toFixed(3)}`,
-    )
-    return { gap: Math.max(...gaps), said: said.join('; ') }
-  }
-  const [direct, whole] = [compare(values.slice(0, top.length)), compare(values.slice(top.length, 2 * top.length))]
+  const long = await longParts(meter, places, questions, attributionsOf, isEmbedding, options)
+  const { base: longBase, values: withoutLong } = await sweep(
+    model,
+    long.asked.prompt,
+    (await vectorsOf(meter, long.parts, long.asked.prompt, options)).map(takeOut),
+    atPosition(long.asked.metric, position),
+    options,
+    meter,
+  )
+  const sums = compare(top, values, base, SMALL_PART)
+  const scales = compare(long.parts, withoutLong, longBase, SMALL_LONG_PART)
+  const direct = scales.gap > sums.gap ? scales : sums
+  const whole = compare(top, values.slice(top.length), base, SMALL_PART)
   return [
     atMost(
       { ...frozen, why: 'a part that makes up much of the stream also sets the scale that all others are divided by' },
@@ -158,6 +166,66 @@ function quietCheck(
     QUIET_EFFECT,
     `${effect.toFixed(3)} without ${label}, at most, of ${parts.length}`,
   )
+}
+
+/** A part with what it was said to do. */
+interface AttributedPart {
+  readonly piece: Piece
+  readonly index: number
+  readonly label: string
+  readonly attribution: number
+}
+
+/** The largest gap between what parts were said to do and what is gone without them, as a share of the larger. */
+function compare(parts: readonly AttributedPart[], without: readonly number[], base: number, small: number) {
+  const effects = parts.map((_, i) => base - without[i]!)
+  const gaps = parts.map(
+    ({ attribution }, i) =>
+      Math.abs(effects[i]! - attribution) /
+      Math.max(Math.abs(effects[i]!), Math.abs(attribution), small * Math.abs(base), 1e-6),
+  )
+  const said = parts.map(
+    ({ label, attribution }, i) => `${label}: ${attribution.toFixed(3)} against ${effects[i]!.toFixed(3)}`,
+  )
+  return { gap: Math.max(...gaps), said: said.join('; ') }
+}
+
+/** The longest removable parts of the question that has the longest. */
+async function longParts(
+  meter: Meter,
+  places: readonly Omit<AttributedPart, 'attribution'>[],
+  questions: readonly AnsweredPrompt[],
+  attributionsOf: readonly (readonly number[])[],
+  isEmbedding: (index: number) => boolean,
+  { edits, prependBos, signal }: MethodOptions,
+): Promise<{ asked: AnsweredPrompt; parts: AttributedPart[] }> {
+  const pieces = [...new Set(places.map(({ piece }) => piece))]
+  const trace = (context: ReadoutContext) => {
+    const vectors = concat(
+      pieces.map((piece) => piece.vectors(context)),
+      1,
+    ) // [n, parts, d]
+    return { squares: vectors.mul(vectors).sum(-1) }
+  }
+  const prompts = questions.slice(0, attributionsOf.length).map(({ prompt }) => prompt)
+  const { readout } = await meter.run(prompts, {
+    edits,
+    prependBos,
+    signal,
+    readout: { reads: readsOf(pieces), trace },
+  })
+  const lengths = readout.squares!.map(({ data }) =>
+    Array.from(data as Float32Array, (square, i) => (places[i]!.piece.removal && !isEmbedding(i) ? square : null)),
+  )
+  const largest = lengths.map((list) => Math.max(...list.map((square) => square ?? 0)))
+  const question = largest.indexOf(Math.max(...largest))
+  return {
+    asked: questions[question]!,
+    parts: largestIndices(lengths[question]!, LONG).map((i) => ({
+      ...places[i]!,
+      attribution: attributionsOf[question]![i]!,
+    })),
+  }
 }
 
 /** What some parts wrote on one prompt, each [d_model]. */

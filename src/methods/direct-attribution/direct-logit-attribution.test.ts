@@ -1,5 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { openToy, toyForms } from '../../../test/support/toy-model.ts'
+import { createNodeBackend } from '../../engine/node/backend.ts'
+import { openCompiled } from '../../lab/open-compiled.ts'
+import { compileModel } from '../../models/compiled/index.ts'
 import { directLogitAttribution } from './direct-logit-attribution.ts'
 import { DECOMPOSITIONS } from './residual-parts.ts'
 
@@ -15,7 +18,11 @@ describe('direct logit attribution', () => {
     opened.push(model)
     return model
   }
-  afterAll(() => Promise.all(opened.map((model) => model.dispose())))
+  const backend = createNodeBackend({ threads: 1 })
+  afterAll(async () => {
+    for (const model of opened) await model.dispose()
+    await backend.dispose()
+  })
 
   it.each(Object.entries(toyForms))('%s: every decomposition adds up to the logits', async (_, config) => {
     const model = await open(config)
@@ -69,7 +76,7 @@ describe('direct logit attribution', () => {
       change: (name, data) => (name.startsWith('blocks.0.mlp.W_in') ? data.fill(0) : data),
     })
     const direct = await directLogitAttribution(alone, QUESTIONS, { by: 'head' })
-    expect(direct.checks.map(({ verdict }) => verdict)).toEqual(['holds', 'holds', 'holds'])
+    expect(direct.checks.slice(0, 3).map(({ verdict }) => verdict)).toEqual(['holds', 'holds', 'holds'])
     const normed = await open(toyForms['one after the other']!, {
       change: (name, data) => (/W_out/.test(name) ? data.map((x) => 5 * x) : data),
     })
@@ -77,6 +84,20 @@ describe('direct logit attribution', () => {
     expect(moved.checks[1]!.verdict).toBe('fails')
     expect(moved.checks[2]!.verdict).toBe('fails')
     const states = await directLogitAttribution(alone, QUESTIONS, { by: 'accumulated' })
-    expect(states.checks.slice(1).map(({ verdict }) => verdict)).toEqual(['not tested', 'not tested'])
+    expect(states.checks.slice(1).map(({ verdict }) => verdict)).toEqual(['not tested', 'not tested', 'not tested'])
+  })
+
+  it('says when a part that writes nothing is needed', async () => {
+    const verdictOf = async (name: string) => {
+      const compiled = compileModel(name, { seed: 1, mislead: 0 })
+      const model = await openCompiled(compiled, backend)
+      opened.push(model)
+      const asked = compiled.questions.slice(0, 4).map(({ ids, answer, wrong }) => ({ prompt: ids, answer, wrong }))
+      const { checks } = await directLogitAttribution(model, asked, { by: 'full' })
+      return checks.find((check) => check.name === 'parts that write nothing do nothing')!.verdict
+    }
+    // The previous-token head writes for the induction head alone; the other model has one head.
+    expect(await verdictOf('induction')).toBe('fails')
+    expect(await verdictOf('non-normal-copying')).toBe('holds')
   })
 })

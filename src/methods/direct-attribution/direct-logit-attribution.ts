@@ -16,14 +16,15 @@
  */
 import { DiopterError } from '../../errors/index.ts'
 import type { Model, ReadoutContext, TokenizedPrompt } from '../../lab/index.ts'
-import { concat, full, type Tensor, tensor } from '../../tensor/index.ts'
+import type { Tensor } from '../../tensor/index.ts'
 import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import { askMetric, type NamedToken, type Question } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { mean, summarizeRows } from '../shared/statistics.ts'
+import { answerDifference, answerDirection, pieceProducts } from './answer-direction.ts'
 import { type AnsweredPrompt, effectChecks, sumCheck } from './attribution-checks.ts'
-import { frozenNorm, frozenNormReads } from './frozen-norm.ts'
+import { frozenNormReads } from './frozen-norm.ts'
 import { type Decomposition, type Piece, readsOf, residualPieces } from './residual-parts.ts'
 
 /** What the logits are split into, and where. */
@@ -147,7 +148,15 @@ export async function directLogitAttribution(
   onPartial?.(results)
   const done = results.map(({ question }) => question)
   const effects = await unlessCancelled(signal, () =>
-    effectChecks(model, pieces, asked[0]!, done[0]!.values, position, options, meter),
+    effectChecks(
+      model,
+      pieces,
+      asked,
+      done.map(({ values }) => values),
+      position,
+      options,
+      meter,
+    ),
   )
   return assemble(results, {
     checks: [sumCheck(by, done), ...(effects ?? CANCELLED_CHECKS)],
@@ -160,30 +169,14 @@ function traceAttribution(
   context: ReadoutContext,
   model: Model,
   pieces: readonly Piece[],
-  { answer, wrong }: AnsweredPrompt,
+  question: AnsweredPrompt,
   position: number,
   finalNormWeight: boolean,
 ): Record<string, Tensor> {
-  const rows = context.prompts.length
-  const ids = tensor([answer.id, ...(wrong ? [wrong.id] : [])], undefined, 'int64')
-  /** Of the answer, minus that of the wrong token: x [..., V] to [..., 1]. */
-  const difference = (x: Tensor) => {
-    const chosen = x.gather(ids, x.rank - 1)
-    const first = chosen.slice(x.rank - 1, 0, 1)
-    return wrong ? first.sub(chosen.slice(x.rank - 1, 1)) : first
-  }
-  const unembedding = difference(context.weight('unembed.W_U')).transpose().broadcast(rows, model.config.d_model)
-  const norm = frozenNorm(context, model.config, 'ln_final', position)
-  const direction = norm ? norm.pullBack(unembedding, finalNormWeight) : unembedding
-  let constant = full([rows, 1], 0)
-  if (norm?.bias) constant = constant.add(unembedding.mul(norm.bias).sum(-1, true))
-  if (context.hasWeight('unembed.b_U')) constant = constant.add(difference(context.weight('unembed.b_U').unsqueeze(0)))
-  const values = pieces.map((piece) =>
-    piece.products ? piece.products(context, direction) : piece.vectors(context).mul(direction.unsqueeze(1)).sum(-1),
-  )
+  const { direction, constant } = answerDirection(context, model.config, question, position, finalNormWeight)
   return {
-    values: concat(values, 1),
+    values: pieceProducts(context, pieces, direction),
     constant,
-    total: difference(context.activation('unembed.hook_out').get(':', position)),
+    total: answerDifference(context.activation('unembed.hook_out').get(':', position), question),
   }
 }

@@ -5,6 +5,12 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, x) => sum + x, 0) / values.length
 }
 
+/** The standard deviation of a sample, with n - 1; NaN of fewer than two. */
+export function standardDeviation(values: readonly number[]): number {
+  const m = mean(values)
+  return Math.sqrt(values.reduce((sum, x) => sum + (x - m) ** 2, 0) / (values.length - 1))
+}
+
 /** Spearman's rank correlation, ties sharing their mean rank; NaN when one side is constant. */
 export function rankCorrelation(a: readonly number[], b: readonly number[]): number {
   return correlation(ranks(a), ranks(b))

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { ABLATION_KINDS, REPAIRABLE } from '../../methods/index.ts'
+import { ABLATION_KINDS, COMPONENT_WHATS } from '../../methods/index.ts'
 import { count, headsField, layersField, named, positionsField, promptList } from '../fields.ts'
 
 /** What stands in the place of an ablated part. */
@@ -31,7 +31,11 @@ export const replacementFields = {
 /** Parts that are components of the residual stream's sum, and what stands in their place. */
 export const componentAblationFields = {
   what: v.optional(
-    named(v.picklist(REPAIRABLE), 'Part', 'What is taken out: heads or MLP layers; heads unless given.'),
+    named(
+      v.picklist(COMPONENT_WHATS),
+      'Part',
+      'What is taken out: heads, MLP layers, or all of both; heads unless given.',
+    ),
   ),
   ...replacementFields,
   layers: layersField,

@@ -30,7 +30,7 @@ export const discover = defineMethod({
       named(
         v.picklist(DISCOVERY_WAYS),
         'Way',
-        'gradient takes edges up by their estimated effect until the circuit is faithful; acdc removes edges by exact runs, which is slower. gradient unless given.',
+        'Gradient takes edges up by their estimated effect until the circuit is faithful; acdc removes edges by exact runs, which is slower. gradient unless given.',
       ),
     ),
     faithfulness: v.optional(

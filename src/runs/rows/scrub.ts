@@ -86,7 +86,13 @@ function worstBars({ worst, kl }: ScrubValues): ViewSpec[] {
     barList(
       `Predictions that change most (median KL ${kl.median.toFixed(3)}, 90th percentile ${kl.high.toFixed(3)} nats)`,
       worst.map(({ tokens, answer, kl: own, example }) => ({
-        bar: { label: `${tokens.slice(-4).join('')} -> ${answer.token}`, value: own },
+        bar: {
+          label: `${tokens
+            .slice(-4)
+            .map((token) => token.trim())
+            .join(' ')} -> ${answer.token.trim()}`,
+          value: own,
+        },
         place: { prompt: example },
       })),
       "KL from the model's own prediction (nats)",

@@ -1,6 +1,7 @@
 import { DiopterError } from '../../errors/index.ts'
 import { methodNames, methodOf } from '../registry.ts'
 import type { MethodClaims } from './claims.ts'
+import { discoverClaims } from './discovery-claims.ts'
 import { circuitClaims, headClaims } from './head-claims.ts'
 import { lensClaims, tunedLensClaims } from './lens-claims.ts'
 import { attributionPatchClaims, edgeAttributionClaims, patchClaims, pathPatchClaims } from './pair-claims.ts'
@@ -15,6 +16,7 @@ const claims: Readonly<Record<string, AnyClaims>> = {
   attribution_patch: attributionPatchClaims,
   path_patch: pathPatchClaims,
   edge_attribution: edgeAttributionClaims,
+  discover: discoverClaims,
   attribute: attributeClaims,
   ablate: ablationClaims,
   heads: headClaims,

@@ -6,6 +6,7 @@ import { bimodalGate } from './bimodal-gate.ts'
 import { commonDirection } from './common-direction.ts'
 import { commonMode } from './common-mode.ts'
 import { compositionChannel } from './composition-channel.ts'
+import { constantGiant } from './constant-giant.ts'
 import { constantHead } from './constant-head.ts'
 import { correlatedInputs } from './correlated-inputs.ts'
 import { dominatedNorm } from './dominated-norm.ts'
@@ -23,7 +24,7 @@ import { uniformShift } from './uniform-shift.ts'
 export const compiledFamilies: readonly CompiledFamily[] = [
   induction,
   ...logicGates,
-  ...[backupHead, constantHead, bimodalGate, erasingLayer, rotatedBasis, dominatedNorm],
+  ...[backupHead, constantHead, bimodalGate, erasingLayer, rotatedBasis, dominatedNorm, constantGiant],
   ...[compositionChannel, switchChannel, commonMode, nonNormalCopying, uniformShift, commonDirection],
   ...[subspaceIllusion, correlatedInputs, miscount],
 ]

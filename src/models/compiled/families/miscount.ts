@@ -30,8 +30,10 @@ export const miscount: CompiledFamily = {
     const label = (ids: PlanIds) => (ids[first] === ONE ? YES : NO)
     const value = (ids: PlanIds) => (ids[first] === ONE ? 1 : -1) + size * (ids[second] === ONE ? 1 : -1)
     const question = (ids: PlanIds) => ({ ids, answer: label(ids), wrong: label(ids) === YES ? NO : YES })
+    // The clean prompt is the surer one: where both bits agree.
+    const surer = inputs.filter((ids) => ids[first] === ids[second])
     const flipped = (position: number, changes: string) =>
-      inputs.map((clean) => ({
+      surer.map((clean) => ({
         ...question(clean),
         clean,
         corrupt: withToken(clean, position, clean[position] === ONE ? ZERO : ONE),
