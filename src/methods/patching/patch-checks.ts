@@ -1,4 +1,4 @@
-import { atLeast, atMost, type Check, judged, notTested } from '../shared/checks.ts'
+import { atLeast, atMost, type Check, notTested } from '../shared/checks.ts'
 import { largestIndices, rankCorrelation, type Summary } from '../shared/statistics.ts'
 import type { Direction, PreparedPair } from './prompt-pair.ts'
 
