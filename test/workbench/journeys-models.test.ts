@@ -73,6 +73,7 @@ describe.skipIf(!hasChromium)(
 
     it('a folder that holds no model is explained', async () => {
       tab = await openTab(browser, host.url)
+      await whenOpen(tab)
       const folder = join(scratch, 'letters')
       await mkdir(folder)
       await writeFile(join(folder, 'letter.txt'), 'Dear reader')

@@ -59,10 +59,12 @@ export async function startWorkbenchServer(options: WorkbenchServerOptions): Pro
   const token = randomBytes(24).toString('base64url')
   const jobs = new Jobs(jobEntry, places, limits)
   const body = limits?.body ?? { bytes: 2 ** 20, milliseconds: 10_000 }
+  // Known before the first request, and still known to the last ones while the server closes.
+  let port = 0
   const server = createServer(
     { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16_384 },
     (request, response) => {
-      void answerHttp(request, response, { port: portOf(server), token, page, places, jobs, body })
+      void answerHttp(request, response, { port, token, page, places, jobs, body })
     },
   )
   server.maxConnections = 256
@@ -71,7 +73,7 @@ export async function startWorkbenchServer(options: WorkbenchServerOptions): Pro
     else socket.destroy()
   })
   await listen(server, options.port)
-  const port = portOf(server)
+  port = (server.address() as AddressInfo).port
   return {
     port,
     token,
@@ -86,10 +88,6 @@ export async function startWorkbenchServer(options: WorkbenchServerOptions): Pro
       await closed
     },
   }
-}
-
-function portOf(server: Server): number {
-  return (server.address() as AddressInfo).port
 }
 
 async function listen(server: Server, asked: number | undefined): Promise<void> {
