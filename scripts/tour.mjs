@@ -69,7 +69,7 @@ const stops = {
     async act(tab) {
       const panel = panelOf(tab, 'patch')
       await runs(tab, 'patch').waitFor({ timeout: 120_000 })
-      await panel.locator('.diopter-mark[aria-label^="layer: layer 3"]').nth(1).click()
+      await panel.locator('.diopter-mark[aria-label^="layer: layer 1"]').nth(3).click()
       await tab.getByRole('button', { name: 'Open this run' }).click()
       const drawer = tab.getByRole('dialog', { name: 'The runs behind this cell' })
       await drawer.getByText('Loss of every token').nth(2).waitFor({ timeout: 120_000 })
