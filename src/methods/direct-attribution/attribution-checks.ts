@@ -4,7 +4,7 @@ import { atMost, type Check, notTested } from '../shared/checks.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import type { AskedMetric, NamedToken } from '../shared/question.ts'
 import type { Meter } from '../shared/result.ts'
-import { largestIndices, shuffledIndices } from '../shared/statistics.ts'
+import { largestIndices, mean, shuffledIndices } from '../shared/statistics.ts'
 import { sweep } from '../shared/sweep.ts'
 import { type Decomposition, type Piece, readsOf } from './residual-parts.ts'
 
@@ -36,6 +36,8 @@ const TOP = 3
 const FROZEN_SCALE_GAP = 0.25
 /** Parts that are taken out because they are long, whatever they write: the norm's scale is theirs. */
 const LONG = 3
+/** Questions over which their effects are averaged. */
+const LONG_QUESTIONS = 16
 /** Parts that write next to nothing themselves that are taken out, and the share of the measured value that this may cost. */
 const QUIET = 8
 const QUIET_EFFECT = 0.25
@@ -48,7 +50,7 @@ const TOTAL_EFFECT_GAP = 0.5
 
 /**
  * What becomes of the first question when its top parts are taken out: of the sum only, and of the whole run; and of the
- * question with the longest part when its long parts are taken out of the sum.
+ * mean over questions when the longest parts are taken out of the sum.
  */
 export async function effectChecks(
   model: Model,
@@ -89,7 +91,7 @@ export async function effectChecks(
     .filter((i) => removable[i] !== null && !writes(i) && !isEmbedding(i))
     .slice(0, QUIET)
     .map(partAt)
-  const vectors = await vectorsOf(meter, top, asked.prompt, options)
+  const [vectors] = await vectorsOf(meter, top, [asked.prompt], options)
   const lastStream = `blocks.${model.config.n_layers - 1}.hook_resid_post`
   const takeOut = (vector: number[]): Edit[] => [
     { hook: lastStream, kind: 'add', value: vector, factor: -1, positions: [position] },
@@ -101,22 +103,15 @@ export async function effectChecks(
   const { base, values } = await sweep(
     model,
     asked.prompt,
-    [...vectors.map(takeOut), ...without, ...withoutQuiet],
+    [...vectors!.map(takeOut), ...without, ...withoutQuiet],
     metric,
     options,
     meter,
   )
   const long = await longParts(meter, places, questions, attributionsOf, isEmbedding, options)
-  const { base: longBase, values: withoutLong } = await sweep(
-    model,
-    long.asked.prompt,
-    (await vectorsOf(meter, long.parts, long.asked.prompt, options)).map(takeOut),
-    atPosition(long.asked.metric, position),
-    options,
-    meter,
-  )
+  const withoutLong = await withoutEach(model, long, questions, position, takeOut, options, meter)
   const sums = compare(top, values, base, SMALL_PART)
-  const scales = compare(long.parts, withoutLong, longBase, SMALL_LONG_PART)
+  const scales = compare(long, withoutLong.values, withoutLong.base, SMALL_LONG_PART)
   const direct = scales.gap > sums.gap ? scales : sums
   const whole = compare(top, values.slice(top.length), base, SMALL_PART)
   return [
@@ -190,7 +185,7 @@ function compare(parts: readonly AttributedPart[], without: readonly number[], b
   return { gap: Math.max(...gaps), said: said.join('; ') }
 }
 
-/** The longest removable parts of the question that has the longest. */
+/** The removable parts that are longest over the questions (root mean square), with their mean attributions. */
 async function longParts(
   meter: Meter,
   places: readonly Omit<AttributedPart, 'attribution'>[],
@@ -198,7 +193,7 @@ async function longParts(
   attributionsOf: readonly (readonly number[])[],
   isEmbedding: (index: number) => boolean,
   { edits, prependBos, signal }: MethodOptions,
-): Promise<{ asked: AnsweredPrompt; parts: AttributedPart[] }> {
+): Promise<AttributedPart[]> {
   const pieces = [...new Set(places.map(({ piece }) => piece))]
   const trace = (context: ReadoutContext) => {
     const vectors = concat(
@@ -207,34 +202,50 @@ async function longParts(
     ) // [n, parts, d]
     return { squares: vectors.mul(vectors).sum(-1) }
   }
-  const prompts = questions.slice(0, attributionsOf.length).map(({ prompt }) => prompt)
-  const { readout } = await meter.run(prompts, {
-    edits,
-    prependBos,
-    signal,
-    readout: { reads: readsOf(pieces), trace },
-  })
-  const lengths = readout.squares!.map(({ data }) =>
-    Array.from(data as Float32Array, (square, i) => (places[i]!.piece.removal && !isEmbedding(i) ? square : null)),
+  const readout = { reads: readsOf(pieces), trace }
+  const run = await meter.run(promptsOf(questions), { edits, prependBos, signal, readout })
+  const squares = run.readout.squares!.map(({ data }) => data as Float32Array)
+  const lengths = places.map(({ piece }, i) =>
+    piece.removal && !isEmbedding(i) ? mean(squares.map((list) => list[i]!)) : null,
   )
-  const largest = lengths.map((list) => Math.max(...list.map((square) => square ?? 0)))
-  const question = largest.indexOf(Math.max(...largest))
+  return largestIndices(lengths, LONG).map((i) => ({
+    ...places[i]!,
+    attribution: mean(attributionsOf.slice(0, LONG_QUESTIONS).map((list) => list[i]!)),
+  }))
+}
+
+const promptsOf = (questions: readonly AnsweredPrompt[]) =>
+  questions.slice(0, LONG_QUESTIONS).map(({ prompt }) => prompt)
+
+/** Means over the questions of the measured value, whole and without each part in the last stream. */
+async function withoutEach(
+  model: Model,
+  parts: readonly AttributedPart[],
+  questions: readonly AnsweredPrompt[],
+  position: number,
+  takeOut: (vector: number[]) => Edit[],
+  options: MethodOptions,
+  meter: Meter,
+) {
+  const vectors = await vectorsOf(meter, parts, promptsOf(questions), options)
+  const runs: Awaited<ReturnType<typeof sweep>>[] = []
+  for (const [i, list] of vectors.entries()) {
+    const { prompt, metric } = questions[i]!
+    runs.push(await sweep(model, prompt, list.map(takeOut), atPosition(metric, position), options, meter))
+  }
   return {
-    asked: questions[question]!,
-    parts: largestIndices(lengths[question]!, LONG).map((i) => ({
-      ...places[i]!,
-      attribution: attributionsOf[question]![i]!,
-    })),
+    base: mean(runs.map(({ base }) => base)),
+    values: parts.map((_, part) => mean(runs.map(({ values }) => values[part]!))),
   }
 }
 
-/** What some parts wrote on one prompt, each [d_model]. */
+/** What some parts wrote on every prompt: [prompt][part], each [d_model]. */
 async function vectorsOf(
   meter: Meter,
   parts: readonly { readonly piece: Piece; readonly index: number }[],
-  prompt: Prompt,
+  prompts: readonly Prompt[],
   { edits, prependBos, signal }: MethodOptions,
-): Promise<number[][]> {
+): Promise<number[][][]> {
   const trace = (context: ReadoutContext) => ({
     vectors: concat(
       parts.map(({ piece, index }) => piece.vectors(context, [index])),
@@ -242,10 +253,11 @@ async function vectorsOf(
     ),
   })
   const reads = readsOf(parts.map(({ piece }) => piece))
-  const { readout } = await meter.run([prompt], { edits, prependBos, signal, readout: { reads, trace } })
-  const { shape, data } = readout.vectors![0]!
-  const size = shape[1]!
-  return parts.map((_, i) => Array.from((data as Float32Array).subarray(i * size, (i + 1) * size)))
+  const { readout } = await meter.run(prompts, { edits, prependBos, signal, readout: { reads, trace } })
+  return readout.vectors!.map(({ shape, data }) => {
+    const size = shape[1]!
+    return parts.map((_, i) => Array.from((data as Float32Array).subarray(i * size, (i + 1) * size)))
+  })
 }
 
 /** A metric of the last position's logits, read at another position. */
