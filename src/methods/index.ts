@@ -193,7 +193,7 @@ export {
   type PatchBy,
   type PatchWhat,
 } from './patching/patch-grid.ts'
-export type { Direction, PromptPair } from './patching/prompt-pair.ts'
+export type { Direction, MeasuredPair, PromptPair } from './patching/prompt-pair.ts'
 export type { SeparateRun } from './path-patching/path-patch-checks.ts'
 export type { EdgeOptions } from './path-patching/path-patch-plan.ts'
 export {

@@ -1,10 +1,9 @@
 import { DiopterError } from '../../errors/index.ts'
-import type { TokenizedPrompt } from '../../lab/index.ts'
 import type { EdgeEstimate } from '../edge-attribution/edge-attribution.ts'
 import type { ExactEdge } from '../edge-attribution/edge-attribution-checks.ts'
-import type { PreparedPair } from '../patching/prompt-pair.ts'
+import type { MeasuredPair, PreparedPair } from '../patching/prompt-pair.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
+import type { AnswerMetricName, MetricName } from '../shared/question.ts'
 import type { CurvePoint } from './faithfulness.ts'
 import type { RemovalMeasure } from './greedy-removal.ts'
 
@@ -88,17 +87,11 @@ export interface DiscoveryValues {
   readonly curve: readonly CurvePoint[]
   /** Of `gradient`: the top edges of the first pair and some others, path-patched. */
   readonly exact: readonly ExactEdge[]
-  readonly pairs: readonly {
-    readonly clean: TokenizedPrompt
-    readonly corrupt: TokenizedPrompt
-    readonly answer: NamedToken | null
-    readonly wrong: NamedToken | null
-    readonly cleanMetric: number
-    readonly corruptMetric: number
+  readonly pairs: readonly (MeasuredPair & {
     readonly heldOut: boolean
     /** Of the circuit, on this pair. */
     readonly faithfulness: number | null
-  }[]
+  })[]
 }
 
 /** Which options belong to which way. */

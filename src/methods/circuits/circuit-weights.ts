@@ -8,6 +8,7 @@ import { norm } from '../../models/parts/norm.ts'
 import { rotaryTables, rotate } from '../../models/parts/rotary.ts'
 import { concat, constant, einsum, layerNorm, rmsNorm, type Tensor, tensor } from '../../tensor/index.ts'
 import { readingColumns } from '../heads/copying.ts'
+import { perHead } from '../shared/per-head.ts'
 
 /** What stands for a token in the stream: its embedding, or that with what MLP 0 makes of it. */
 export const CIRCUIT_EMBEDDINGS = ['direct', 'mlp0'] as const
@@ -88,10 +89,8 @@ export interface LayerHeads {
 
 /** A layer's heads, traced. Attention scores are scaled as the model scales them, in the queries. */
 export function layerHeads({ config, weights }: Model, layer: number, distance: number): LayerHeads {
-  const { n_heads, n_key_value_heads } = config
   const name = (suffix: string) => `blocks.${layer}.${suffix}`
-  const groups = Array.from({ length: n_heads }, (_, h) => Math.floor((h * n_key_value_heads) / n_heads))
-  const grouped = (x: Tensor) => (x.shape[0] === n_heads ? x : x.gather(tensor(groups, undefined, 'int64'), 0))
+  const grouped = (x: Tensor) => perHead(config, x, 0)
   const weight = (letter: string) => grouped(weights.tensor(name(`attn.W_${letter}`)))
   const optional = (full: string) => (weights.has(full) ? weights.tensor(full) : undefined)
   const scale = optional(name('ln1.w'))?.add(constant(config.norm_weight_offset)).unsqueeze(1)

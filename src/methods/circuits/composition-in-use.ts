@@ -12,6 +12,7 @@ import type { Readout, ReadoutContext } from '../../lab/index.ts'
 import type { ModelConfig } from '../../models/index.ts'
 import { rotaryTables, rotate } from '../../models/parts/rotary.ts'
 import { constant, einsum, stack, type Tensor, tensor } from '../../tensor/index.ts'
+import { perHead } from '../shared/per-head.ts'
 import { COMPOSITIONS, type Composition, type PairScores } from './composition.ts'
 
 /** Whether the outputs of heads go straight to the stream and later norms, as this decomposition needs. */
@@ -117,13 +118,8 @@ function turned(config: ModelConfig, x: Tensor): Tensor {
   return rotate(x, { cos: tensor(cos, shape), sin: tensor(sin, shape) }, config)
 }
 
-/** Key/value heads to heads on the last axis but one: [..., Hk, f] -> [..., H, f]. */
-function grouped({ n_heads, n_key_value_heads }: ModelConfig, x: Tensor): Tensor {
-  const axis = x.rank - 2
-  if (x.shape[axis] === n_heads) return x
-  const groups = Array.from({ length: n_heads }, (_, h) => Math.floor((h * n_key_value_heads) / n_heads))
-  return x.gather(tensor(groups, undefined, 'int64'), axis)
-}
+/** Keys or values [..., Hk, f] of every head, [..., H, f]. */
+const grouped = (config: ModelConfig, x: Tensor): Tensor => perHead(config, x, x.rank - 2)
 
 /** Mean squares of scores [..., Q, K], scaled as the model scales them, less each query's mean over the keys that it sees. */
 function scoreSquares({ attn_scales }: ModelConfig, layer: number, scores: Tensor): Tensor {

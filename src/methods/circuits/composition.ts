@@ -19,6 +19,7 @@ import type { WorkOptions } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import { randomSource } from '../../random/index.ts'
 import { constant, einsum, stack, type Tensor, tensor } from '../../tensor/index.ts'
+import { perHead } from '../shared/per-head.ts'
 import { mean } from '../shared/statistics.ts'
 
 /** How a later head may read an earlier one. */
@@ -132,10 +133,7 @@ const byComposition = <T>(make: (index: number) => T): Record<Composition, T> =>
 
 function headWeights({ weights, config }: Model, layer: number): HeadWeights {
   const weight = (letter: string) => weights.tensor(`blocks.${layer}.attn.W_${letter}`)
-  const shared = config.n_heads / config.n_key_value_heads
-  // Heads of a group share keys and values: [Hk, d, e] -> [H, d, e].
-  const groups = Array.from({ length: config.n_heads }, (_, h) => Math.floor(h / shared))
-  const grouped = (x: Tensor) => (shared === 1 ? x : x.gather(tensor(groups, undefined, 'int64'), 0))
+  const grouped = (x: Tensor) => perHead(config, x, 0)
   return { q: weight('Q'), k: grouped(weight('K')), v: grouped(weight('V')), o: weight('O') }
 }
 

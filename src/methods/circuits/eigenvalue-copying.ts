@@ -13,8 +13,9 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
 import type { WorkOptions } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import { randomSource } from '../../random/index.ts'
-import { einsum, stack, tensor } from '../../tensor/index.ts'
+import { einsum, stack } from '../../tensor/index.ts'
 import type { PerHead } from '../heads/head-patterns.ts'
+import { perHead } from '../shared/per-head.ts'
 import { mean } from '../shared/statistics.ts'
 
 /** Eigenvalue copying scores of all heads, with what heads of random weights score. */
@@ -32,15 +33,14 @@ export async function eigenvalueCopying(
   model: Model,
   { seed = 0, signal }: { readonly seed?: number } & WorkOptions = {},
 ): Promise<EigenvalueCopying> {
-  const { n_layers, n_heads, n_key_value_heads, d_head, d_model } = model.config
+  const { n_layers, n_heads, d_head, d_model } = model.config
   const weight = (name: string) => model.weights.tensor(name)
   // A toy model's start token may have no logit: eigenvalues are of the tokens that are both read and predicted.
   const tokens = Math.min(model.config.d_vocab, model.config.d_vocab_out)
   const unembedding = weight('unembed.W_U').slice(1, 0, tokens)
   const embedding = weight('embed.W_E').slice(0, 0, tokens)
-  const groups = Array.from({ length: n_heads }, (_, head) => Math.floor((head * n_key_value_heads) / n_heads))
   const outputs = Array.from({ length: n_layers }, (_, layer) => {
-    const values = weight(`blocks.${layer}.attn.W_V`).gather(tensor(groups, undefined, 'int64'), 0)
+    const values = perHead(model.config, weight(`blocks.${layer}.attn.W_V`), 0)
     // [H, d, e] read from the embedding, [H, e, d] written to the unembedding: [2, H, e, e]
     const circuits = [unembedding, unembedding.sub(unembedding.mean(1, true))].map((columns) => {
       const middle = einsum('do,oc->dc', columns, embedding) // [d, d]: W_U W_E

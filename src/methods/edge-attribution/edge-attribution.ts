@@ -16,13 +16,19 @@
  * closed ReLU, an AND or XOR of several senders) a gradient is zero or wrong in size and sign. The checks path-patch the top edges and
  * some random ones for real, and compare the sum of what leaves the embedding with the effect of the whole corruption.
  */
-import type { Model, TokenizedPrompt } from '../../lab/index.ts'
+import type { Model } from '../../lab/index.ts'
 import { differenceChecks, pairsCheck } from '../patching/patch-checks.ts'
 import { type Nested, nest } from '../patching/patch-grid.ts'
-import { type Direction, type PreparedPair, type PromptPair, preparePair } from '../patching/prompt-pair.ts'
+import {
+  type Direction,
+  type MeasuredPair,
+  type PreparedPair,
+  type PromptPair,
+  preparePair,
+} from '../patching/prompt-pair.ts'
 import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
+import type { AnswerMetricName, MetricName } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { indicesWithin } from '../shared/selection.ts'
 import { mean, summarizeRows } from '../shared/statistics.ts'
@@ -71,15 +77,9 @@ export interface EdgeAttributionValues {
   readonly corrupt: number
   /** The top edges of the first pair and some others, path-patched. */
   readonly exact: readonly ExactEdge[]
-  readonly pairs: readonly {
-    readonly clean: TokenizedPrompt
-    readonly corrupt: TokenizedPrompt
-    readonly answer: NamedToken | null
-    readonly wrong: NamedToken | null
-    readonly cleanMetric: number
-    readonly corruptMetric: number
+  readonly pairs: readonly (MeasuredPair & {
     readonly values: Nested
-  }[]
+  })[]
 }
 
 const DEFAULT_STEPS = 5

@@ -16,6 +16,7 @@ import type { Model, PromptArray, Readout, ReadoutContext } from '../../lab/inde
 import type { ModelConfig } from '../../models/index.ts'
 import { constant, einsum, iota, stack, type Tensor, tensor } from '../../tensor/index.ts'
 import type { MethodOptions } from '../shared/options.ts'
+import { perHead } from '../shared/per-head.ts'
 import type { PerHead, Runner } from './head-patterns.ts'
 import type { RepeatedTokens } from './repeated-tokens.ts'
 
@@ -80,7 +81,7 @@ function traceCopying(
   const outputs = context.weight(`blocks.${layer}.attn.W_O`)
   const values = context.activation(`blocks.${layer}.attn.hook_v`).slice(1, start, start + count)
   // Heads of a group share values: [n, q, Hk, e] -> [n, q, H, e].
-  const grouped = config.n_heads === config.n_key_value_heads ? values : values.gather(valueHeads(config), 2)
+  const grouped = perHead(config, values, 2)
   // What the head's values write along every token of the sample: [n, H, e, s], then [n, H, q, s].
   const reading = einsum('hed,dns->nhes', outputs, raising)
   const raise = einsum('nqhe,nhes->nhqs', grouped, reading).relu()
@@ -91,16 +92,6 @@ function traceCopying(
     .sum(-1)
     .div(raise.sum(-1).maximum(constant(1e-30)))
   return ratio.mean(-1).mul(constant(4)).sub(constant(1)).minimum(constant(1))
-}
-
-/** The key/value head of every head, [H]. */
-function valueHeads({ n_heads, n_key_value_heads }: ModelConfig): Tensor {
-  const shared = n_heads / n_key_value_heads
-  return tensor(
-    Array.from({ length: n_heads }, (_, head) => Math.floor(head / shared)),
-    undefined,
-    'int64',
-  )
 }
 
 /** The unembedding [d, V] as attention's output reaches it: through norm weights, whose scales cancel in the ratio. */

@@ -19,7 +19,7 @@ import type { Edit, Model, TokenizedPrompt } from '../../lab/index.ts'
 import type { AlignedPosition } from '../../tokenizer/align.ts'
 import { keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
+import type { AnswerMetricName, MetricName } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { mean, type Summary, summarizeRows } from '../shared/statistics.ts'
 import { type Swept, sweepKeepingDone } from '../shared/sweep.ts'
@@ -36,6 +36,7 @@ import {
 import { comparablePairs, sweepAxes } from './patch-summary.ts'
 import {
   type Direction,
+  type MeasuredPair,
   type PreparedPair,
   type PromptPair,
   patchEdit,
@@ -79,13 +80,7 @@ export interface PatchValues extends PatchSweep {
   readonly clean: number
   readonly corrupt: number
   readonly reverse: PatchSweep | null
-  readonly pairs: readonly {
-    readonly clean: TokenizedPrompt
-    readonly corrupt: TokenizedPrompt
-    readonly answer: NamedToken | null
-    readonly wrong: NamedToken | null
-    readonly cleanMetric: number
-    readonly corruptMetric: number
+  readonly pairs: readonly (MeasuredPair & {
     readonly alignment: {
       readonly equalLength: boolean
       readonly positions: readonly AlignedPosition[]
@@ -93,7 +88,7 @@ export interface PatchValues extends PatchSweep {
     }
     /** Of the main direction. */
     readonly values: Nested
-  }[]
+  })[]
 }
 
 /** Patches every cell of every pair. Throws when nothing corresponds, or pairs of different lengths are swept by position. */

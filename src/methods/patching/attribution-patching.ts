@@ -15,12 +15,12 @@
  * early layers, where the whole difference flows) the estimate may have the wrong size or sign. The checks patch the top cells
  * and some random ones for real, and compare the estimated with the true effect of the whole corruption.
  */
-import type { Edit, Model, RunOptions, RunOutput, TokenizedPrompt } from '../../lab/index.ts'
+import type { Edit, Model, RunOptions, RunOutput } from '../../lab/index.ts'
 import { type Activation, type ArrayValue, ofPrompt } from '../../lab/index.ts'
 import { atLeast, atMost, type Check, notTested } from '../shared/checks.ts'
 import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
+import type { AnswerMetricName, MetricName } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { largestIndices, mean, rankCorrelation, shuffledIndices, summarizeRows } from '../shared/statistics.ts'
 import { sweep } from '../shared/sweep.ts'
@@ -28,6 +28,7 @@ import { type Cell, type CellOptions, cellGrid, type Nested, nest, type PatchBy,
 import { comparablePairs, sweepAxes } from './patch-summary.ts'
 import {
   type Direction,
+  type MeasuredPair,
   type PreparedPair,
   type PromptPair,
   patchEdit,
@@ -64,15 +65,9 @@ export interface AttributionPatchValues {
   readonly corrupt: number
   /** Cells of the first pair that were patched for real, by index into the flattened `values`. */
   readonly exact: readonly { readonly cell: number; readonly estimate: number; readonly effect: number }[]
-  readonly pairs: readonly {
-    readonly clean: TokenizedPrompt
-    readonly corrupt: TokenizedPrompt
-    readonly answer: NamedToken | null
-    readonly wrong: NamedToken | null
-    readonly cleanMetric: number
-    readonly corruptMetric: number
+  readonly pairs: readonly (MeasuredPair & {
     readonly values: Nested
-  }[]
+  })[]
 }
 
 /** Estimates the effect of patching every cell of every pair. Throws as `activationPatching` does. */

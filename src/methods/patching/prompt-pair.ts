@@ -3,7 +3,7 @@ import type { Activation, ArrayValue, Edit, Model, Prompt, TokenizedPrompt } fro
 import { ofPrompt } from '../../lab/index.ts'
 import { sizeOf } from '../../tensor/index.ts'
 import { alignPrompts, type PromptAlignment } from '../../tokenizer/align.ts'
-import { type AskedMetric, askMetric, type MetricName, type Token } from '../shared/question.ts'
+import { type AskedMetric, askMetric, type MetricName, type NamedToken, type Token } from '../shared/question.ts'
 import type { Cell } from './patch-grid.ts'
 
 /** Two prompts that differ in what matters. The answer is the clean prompt's, the wrong token the corrupted one's. */
@@ -20,6 +20,16 @@ export interface PreparedPair {
   readonly corrupt: TokenizedPrompt
   readonly asked: AskedMetric
   readonly alignment: PromptAlignment
+}
+
+/** A pair in a result: what was read, and the metric of both runs. */
+export interface MeasuredPair {
+  readonly clean: TokenizedPrompt
+  readonly corrupt: TokenizedPrompt
+  readonly answer: NamedToken | null
+  readonly wrong: NamedToken | null
+  readonly cleanMetric: number
+  readonly corruptMetric: number
 }
 
 /** Which activations go where. */

@@ -19,14 +19,21 @@
  * many: the sums are compared with the receiver's whole input, and both directions are run. The effect of an edge into a receiver is
  * that of all that the receiver goes on to do with it. One pair of prompts tells about that pair.
  */
-import type { Model, TokenizedPrompt } from '../../lab/index.ts'
+import type { Model } from '../../lab/index.ts'
 import { edgeRuns } from '../edge-attribution/edge-inputs.ts'
 import { differenceChecks, directionCheck, pairsCheck } from '../patching/patch-checks.ts'
 import { type Nested, nest } from '../patching/patch-grid.ts'
-import { type Direction, type PreparedPair, type PromptPair, preparePair, routeOf } from '../patching/prompt-pair.ts'
+import {
+  type Direction,
+  type MeasuredPair,
+  type PreparedPair,
+  type PromptPair,
+  preparePair,
+  routeOf,
+} from '../patching/prompt-pair.ts'
 import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancelled } from '../shared/keep-done.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AnswerMetricName, MetricName, NamedToken } from '../shared/question.ts'
+import type { AnswerMetricName, MetricName } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { mean, type Summary, summarizeRows } from '../shared/statistics.ts'
 import { patchSeparately, rowName, type SeparateRun, separateCheck, sumCheck } from './path-patch-checks.ts'
@@ -71,16 +78,10 @@ export interface PathPatchValues extends PathPatchSweep {
   readonly reverse: PathPatchSweep | null
   /** The largest edge of the first pair once more, in runs of its own. */
   readonly separate: SeparateRun | null
-  readonly pairs: readonly {
-    readonly clean: TokenizedPrompt
-    readonly corrupt: TokenizedPrompt
-    readonly answer: NamedToken | null
-    readonly wrong: NamedToken | null
-    readonly cleanMetric: number
-    readonly corruptMetric: number
+  readonly pairs: readonly (MeasuredPair & {
     /** Of the main direction. */
     readonly effects: Nested
-  }[]
+  })[]
 }
 
 /** Patches every edge of every pair. Throws for parts that the model does not have, and when nothing of the prompts corresponds. */
