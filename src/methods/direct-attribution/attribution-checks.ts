@@ -1,15 +1,11 @@
-import type { Edit, Metric, Model, Prompt, ReadoutContext } from '../../lab/index.ts'
-import { concat } from '../../tensor/index.ts'
+import type { Edit, Model } from '../../lab/index.ts'
 import { atMost, type Check, notTested } from '../shared/checks.ts'
 import type { MethodOptions } from '../shared/options.ts'
-import type { AskedMetric, NamedToken } from '../shared/question.ts'
 import type { Meter } from '../shared/result.ts'
-import { largestIndices, mean, shuffledIndices } from '../shared/statistics.ts'
+import { largestIndices, shuffledIndices } from '../shared/statistics.ts'
 import { sweep } from '../shared/sweep.ts'
-import { type Decomposition, type Piece, readsOf } from './residual-parts.ts'
-
-/** A prompt with its metric, which has an answer. */
-export type AnsweredPrompt = AskedMetric & { readonly prompt: Prompt; readonly answer: NamedToken }
+import { type AnsweredPrompt, atPosition, compare, longParts, vectorsOf, withoutEach } from './removed-parts.ts'
+import type { Decomposition, Piece } from './residual-parts.ts'
 
 /** Whether the parts make up the measured value of every question. */
 export function sumCheck(
@@ -36,8 +32,6 @@ const TOP = 3
 const FROZEN_SCALE_GAP = 0.25
 /** Parts that are taken out because they are long, whatever they write: the norm's scale is theirs. */
 const LONG = 3
-/** Questions over which their effects are averaged. */
-const LONG_QUESTIONS = 16
 /** Parts that write next to nothing themselves that are taken out, and the share of the measured value that this may cost. */
 const QUIET = 8
 const QUIET_EFFECT = 0.25
@@ -108,7 +102,7 @@ export async function effectChecks(
     options,
     meter,
   )
-  const long = await longParts(meter, places, questions, attributionsOf, isEmbedding, options)
+  const long = await longParts(meter, places, questions, attributionsOf, LONG, isEmbedding, options)
   const withoutLong = await withoutEach(model, long, questions, position, takeOut, options, meter)
   const sums = compare(top, values, base, SMALL_PART)
   const scales = compare(long, withoutLong.values, withoutLong.base, SMALL_LONG_PART)
@@ -161,111 +155,4 @@ function quietCheck(
     QUIET_EFFECT,
     `${effect.toFixed(3)} without ${label}, at most, of ${parts.length}`,
   )
-}
-
-/** A part with what it was said to do. */
-interface AttributedPart {
-  readonly piece: Piece
-  readonly index: number
-  readonly label: string
-  readonly attribution: number
-}
-
-/** The largest gap between what parts were said to do and what is gone without them, as a share of the larger. */
-function compare(parts: readonly AttributedPart[], without: readonly number[], base: number, small: number) {
-  const effects = parts.map((_, i) => base - without[i]!)
-  const gaps = parts.map(
-    ({ attribution }, i) =>
-      Math.abs(effects[i]! - attribution) /
-      Math.max(Math.abs(effects[i]!), Math.abs(attribution), small * Math.abs(base), 1e-6),
-  )
-  const said = parts.map(
-    ({ label, attribution }, i) => `${label}: ${attribution.toFixed(3)} against ${effects[i]!.toFixed(3)}`,
-  )
-  return { gap: Math.max(...gaps), said: said.join('; ') }
-}
-
-/** The removable parts that are longest over the questions (root mean square), with their mean attributions. */
-async function longParts(
-  meter: Meter,
-  places: readonly Omit<AttributedPart, 'attribution'>[],
-  questions: readonly AnsweredPrompt[],
-  attributionsOf: readonly (readonly number[])[],
-  isEmbedding: (index: number) => boolean,
-  { edits, prependBos, signal }: MethodOptions,
-): Promise<AttributedPart[]> {
-  const pieces = [...new Set(places.map(({ piece }) => piece))]
-  const trace = (context: ReadoutContext) => {
-    const vectors = concat(
-      pieces.map((piece) => piece.vectors(context)),
-      1,
-    ) // [n, parts, d]
-    return { squares: vectors.mul(vectors).sum(-1) }
-  }
-  const readout = { reads: readsOf(pieces), trace }
-  const run = await meter.run(promptsOf(questions), { edits, prependBos, signal, readout })
-  const squares = run.readout.squares!.map(({ data }) => data as Float32Array)
-  const lengths = places.map(({ piece }, i) =>
-    piece.removal && !isEmbedding(i) ? mean(squares.map((list) => list[i]!)) : null,
-  )
-  return largestIndices(lengths, LONG).map((i) => ({
-    ...places[i]!,
-    attribution: mean(attributionsOf.slice(0, LONG_QUESTIONS).map((list) => list[i]!)),
-  }))
-}
-
-const promptsOf = (questions: readonly AnsweredPrompt[]) =>
-  questions.slice(0, LONG_QUESTIONS).map(({ prompt }) => prompt)
-
-/** Means over the questions of the measured value, whole and without each part in the last stream. */
-async function withoutEach(
-  model: Model,
-  parts: readonly AttributedPart[],
-  questions: readonly AnsweredPrompt[],
-  position: number,
-  takeOut: (vector: number[]) => Edit[],
-  options: MethodOptions,
-  meter: Meter,
-) {
-  const vectors = await vectorsOf(meter, parts, promptsOf(questions), options)
-  const runs: Awaited<ReturnType<typeof sweep>>[] = []
-  for (const [i, list] of vectors.entries()) {
-    const { prompt, metric } = questions[i]!
-    runs.push(await sweep(model, prompt, list.map(takeOut), atPosition(metric, position), options, meter))
-  }
-  return {
-    base: mean(runs.map(({ base }) => base)),
-    values: parts.map((_, part) => mean(runs.map(({ values }) => values[part]!))),
-  }
-}
-
-/** What some parts wrote on every prompt: [prompt][part], each [d_model]. */
-async function vectorsOf(
-  meter: Meter,
-  parts: readonly { readonly piece: Piece; readonly index: number }[],
-  prompts: readonly Prompt[],
-  { edits, prependBos, signal }: MethodOptions,
-): Promise<number[][][]> {
-  const trace = (context: ReadoutContext) => ({
-    vectors: concat(
-      parts.map(({ piece, index }) => piece.vectors(context, [index])),
-      1,
-    ),
-  })
-  const reads = readsOf(parts.map(({ piece }) => piece))
-  const { readout } = await meter.run(prompts, { edits, prependBos, signal, readout: { reads, trace } })
-  return readout.vectors!.map(({ shape, data }) => {
-    const size = shape[1]!
-    return parts.map((_, i) => Array.from((data as Float32Array).subarray(i * size, (i + 1) * size)))
-  })
-}
-
-/** A metric of the last position's logits, read at another position. */
-function atPosition(metric: Metric, position: number): Metric {
-  if (position === -1) return metric
-  return {
-    ...metric,
-    positions: 'all',
-    evaluate: (logits, context) => metric.evaluate(logits.get(':', [position]), context),
-  }
 }

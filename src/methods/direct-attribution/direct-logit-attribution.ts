@@ -23,8 +23,9 @@ import { askMetric, type NamedToken, type Question } from '../shared/question.ts
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { mean, summarizeRows } from '../shared/statistics.ts'
 import { answerDifference, answerDirection, pieceProducts } from './answer-direction.ts'
-import { type AnsweredPrompt, effectChecks, sumCheck } from './attribution-checks.ts'
+import { effectChecks, sumCheck } from './attribution-checks.ts'
 import { frozenNormReads } from './frozen-norm.ts'
+import type { AnsweredPrompt } from './removed-parts.ts'
 import { type Decomposition, type Piece, readsOf, residualPieces } from './residual-parts.ts'
 
 /** What the logits are split into, and where. */
