@@ -16,7 +16,7 @@ import {
 } from '../token-reading.ts'
 import type { Interactive, Mounted, Selection } from './interactive.ts'
 import { mountLive } from './mount.ts'
-import { type LiveToken, liveToken } from './token-button.ts'
+import { type LiveToken, tokenMaker } from './token-button.ts'
 
 type LiveProps = AttentionTokensProps & Interactive
 
@@ -93,11 +93,12 @@ export function mountAttentionTokens(element: HTMLElement, props: LiveProps): Mo
     sentence.textContent = tokens.length === 0 ? '' : readingSentence(current.tokens, read.rows, read.causal, at)
     grid.update(matrix())
   }
+  const makeToken = tokenMaker(page)
   const draw = () => {
     read = readPattern(current)
     title.textContent = visibleText(current.title)
     text.setAttribute('aria-label', `${current.title}: tokens`)
-    tokens = current.tokens.map((token, index) => liveToken(page, token, index))
+    tokens = current.tokens.map(makeToken)
     const breaks = current.tokens.map((token) => token.includes('\n'))
     text.replaceChildren(
       ...tokens.flatMap(({ button }, i) => (breaks[i] ? [button, make('flex-basis:100%;height:0')] : [button])),

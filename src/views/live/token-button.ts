@@ -18,40 +18,61 @@ const TOKEN =
 const FRAMED = 'inset 0 0 0 2px var(--diopter-selected,CanvasText),inset 0 0 0 3px Canvas'
 const FAINT = 'inset 0 0 0 1px color-mix(in srgb,currentColor 22%,transparent)'
 
-// Its size is known beforehand, so that writing weights moves nothing.
-const WEIGHT = 'display:block;width:100%;height:14px;font-size:10px;line-height:14px;text-align:center;contain:strict'
+// Its size is known beforehand, so that writing weights moves nothing. Containing its paint as well would make a layer of every token.
+const WEIGHT =
+  'display:block;width:100%;height:14px;font-size:10px;line-height:14px;text-align:center;contain:size layout style'
 
-/** The token at an index of a text, showing nothing. */
-export function liveToken(page: Document, token: string, index: number): LiveToken {
-  const button = page.createElement('button')
-  button.type = 'button'
-  button.dataset.token = String(index)
-  button.style.cssText = TOKEN
-  button.tabIndex = -1
-  const [name, weight] = [page.createElement('span'), page.createElement('span')]
-  name.textContent = visibleLabel(token)
+/** Makes tokens that show nothing. */
+export function tokenMaker(page: Document): (token: string, index: number) => LiveToken {
+  const blank = page.createElement('button')
+  blank.type = 'button'
+  blank.style.cssText = TOKEN
+  blank.tabIndex = -1
+  const weight = page.createElement('span')
   weight.style.cssText = WEIGHT
-  const number = page.createTextNode('')
-  weight.append(number)
-  button.append(name, weight)
-  button.style.minWidth = `${Math.max(3, displayWidth(name.textContent)) + 1}ch`
+  weight.append(page.createTextNode(''))
+  blank.append(page.createElement('span'), weight)
+  return (token, index) => {
+    // Copies need no parsing of styles.
+    const button = blank.cloneNode(true) as HTMLButtonElement
+    const name = visibleLabel(token)
+    button.dataset.token = String(index)
+    button.style.minWidth = `${Math.max(3, displayWidth(name)) + 1}ch`
+    button.firstElementChild!.textContent = name
+    return { button, show: createShow(button) }
+  }
+}
 
-  let before = ''
-  return {
-    button,
-    show(reading, isFocus, isLocked) {
-      const isShown = isPresent(reading.weight) && reading.weight >= LEAST_SHOWN
-      const color = isShown ? READING_SCALES[reading.side].color(reading.weight) : undefined
-      const written = shortWeight(reading.weight)
-      const after = `${color},${written},${isFocus},${isLocked}`
-      // Most tokens of a long text keep what they show.
-      if (after === before) return
-      before = after
-      button.style.background = color ? hex(color) : 'none'
-      button.style.color = color ? hex(readableOn(color)) : 'inherit'
-      button.style.boxShadow = isFocus ? FRAMED : FAINT
-      button.setAttribute('aria-pressed', String(isLocked))
-      number.data = written
-    },
+/** Most tokens of a long text keep most of what they show: only what changes is written. */
+function createShow(button: HTMLButtonElement): LiveToken['show'] {
+  const { style } = button
+  const write = (change: (value: string) => void) => {
+    let before: string | undefined
+    return (value: string) => {
+      if (value !== before) change(value)
+      before = value
+    }
+  }
+  const background = write((color) => {
+    style.background = color
+  })
+  const ink = write((color) => {
+    style.color = color
+  })
+  const frame = write((shadow) => {
+    style.boxShadow = shadow
+  })
+  const pressed = write((isLocked) => button.setAttribute('aria-pressed', isLocked))
+  const digits = button.lastElementChild!.firstChild as Text
+  const number = write((text) => {
+    digits.data = text
+  })
+  return ({ weight, side }, isFocus, isLocked) => {
+    const color = isPresent(weight) && weight >= LEAST_SHOWN ? READING_SCALES[side].color(weight) : undefined
+    background(color ? hex(color) : 'none')
+    ink(color ? hex(readableOn(color)) : 'inherit')
+    frame(isFocus ? FRAMED : FAINT)
+    pressed(String(isLocked))
+    number(shortWeight(weight))
   }
 }

@@ -1,22 +1,22 @@
 import { useState } from 'react'
 import { viewsOf } from '../../../runs/index.ts'
 import { differenceView, type ViewSpec, whyNoDifference } from '../../../views/index.ts'
-import type { Pin } from '../state/compare.ts'
-import { useSession } from '../state/session.ts'
-import { useStore } from '../state/store.ts'
+import { useSession, useWorkspace } from '../state/session.ts'
+import type { Pin } from '../state/workspace.ts'
 import { Button, IconButton } from '../ui/button.tsx'
 import { Dialog } from '../ui/dialog.tsx'
 import { keyed } from '../ui/keyed.ts'
 import { Picture } from '../ui/picture.tsx'
 import { Select } from '../ui/select.tsx'
+import { useRun } from './use-run.ts'
 
 /** The button that opens what was pinned; nothing while nothing is. */
 export function ComparisonButton() {
-  const { comparison } = useSession()
-  const count = useStore(comparison, ({ pins }) => pins.length)
+  const { workspace } = useSession()
+  const count = useWorkspace(({ pins }) => pins.length)
   if (count === 0) return null
   return (
-    <Button icon="pin" onClick={() => comparison.dispatch({ kind: 'show', isOpen: true })}>
+    <Button icon="pin" onClick={() => workspace.dispatch({ kind: 'compare', comparing: true })}>
       Compare {count}
     </Button>
   )
@@ -24,15 +24,16 @@ export function ComparisonButton() {
 
 /** Pinned results: two side by side, and their difference. */
 export function ComparisonDrawer() {
-  const { comparison } = useSession()
-  const { pins, isOpen } = useStore(comparison, (state) => state)
+  const { workspace } = useSession()
+  const pins = useWorkspace((state) => state.pins)
+  const comparing = useWorkspace((state) => state.comparing)
   return (
     <Dialog
       shape="drawer"
       title="Pinned results"
       about={pins.length < 2 ? 'Pin another result to see both side by side, with their difference.' : undefined}
-      isOpen={isOpen && pins.length > 0}
-      onOpenChange={(open) => comparison.dispatch({ kind: 'show', isOpen: open })}
+      isOpen={comparing && pins.length > 0}
+      onOpenChange={(open) => workspace.dispatch({ kind: 'compare', comparing: open })}
     >
       {pins.length > 0 && <Compared key={pins.length} pins={pins} />}
     </Dialog>
@@ -40,56 +41,66 @@ export function ComparisonDrawer() {
 }
 
 function Compared({ pins }: { readonly pins: readonly Pin[] }) {
-  const [left, setLeft] = useState(pins.at(-2) ?? pins[0]!)
-  const [right, setRight] = useState(pins.at(-1)!)
+  const [left, setLeft] = useState(Math.max(0, pins.length - 2))
+  const [right, setRight] = useState(pins.length - 1)
   const isTwo = pins.length > 1
   return (
     <>
       <div className="side-by-side">
-        <PinColumn pins={pins} pin={left} onPick={setLeft} name="Left result" />
-        {isTwo && <PinColumn pins={pins} pin={right} onPick={setRight} name="Right result" />}
+        <PinColumn pins={pins} index={left} onPick={setLeft} name="Left result" />
+        {isTwo && <PinColumn pins={pins} index={right} onPick={setRight} name="Right result" />}
       </div>
-      {isTwo && <Difference left={left} right={right} />}
+      {isTwo && <Difference left={pins[left]!} right={pins[right]!} />}
     </>
   )
 }
 
 function PinColumn({
   pins,
-  pin,
+  index,
   onPick,
   name,
 }: {
   readonly pins: readonly Pin[]
-  readonly pin: Pin
-  readonly onPick: (pin: Pin) => void
+  readonly index: number
+  readonly onPick: (index: number) => void
   readonly name: string
 }) {
-  const { comparison } = useSession()
+  const { workspace } = useSession()
+  const pin = pins[index]!
+  const record = usePinned(pin)
   return (
     <section className="one-run" aria-label={name}>
       <div className="input-row">
         <Select
           name={name}
-          value={pin.key}
-          options={pins.map(({ key, label }) => ({ value: key, label }))}
-          onChange={(key) => onPick(pins.find((choice) => choice.key === key)!)}
+          value={String(index)}
+          options={pins.map(({ label }, at) => ({ value: String(at), label }))}
+          onChange={(at) => onPick(Number(at))}
         />
         <IconButton
           icon="close"
           name={`Unpin: ${pin.label}`}
-          onClick={() => comparison.dispatch({ kind: 'unpin', key: pin.key })}
+          onClick={() => workspace.dispatch({ kind: 'unpin', index })}
         />
       </div>
-      {keyed(viewsOf(pin.result), ({ props }) => props.title).map(({ key, entry }) => (
-        <Picture key={key} spec={entry} />
-      ))}
+      {record?.error && <p className="problem">{record.error}</p>}
+      {!record?.result && !record?.error && <p className="muted">Running.</p>}
+      {record?.result &&
+        keyed(viewsOf(record.result), ({ props }) => props.title).map(({ key, entry }) => (
+          <Picture key={key} spec={entry} />
+        ))}
     </section>
   )
 }
 
+/** A pin of this page has its result; one from a link runs. */
+const usePinned = ({ spec, label }: Pin) => useRun(spec, `Pinned: ${label}`)
+
 function Difference({ left, right }: { readonly left: Pin; readonly right: Pin }) {
-  const pairs = paired(viewsOf(left.result), viewsOf(right.result))
+  const [before, after] = [usePinned(left)?.result, usePinned(right)?.result]
+  if (!before || !after) return null
+  const pairs = paired(viewsOf(before), viewsOf(after))
   return (
     <section className="one-run difference" aria-label="Difference">
       <h3>Right less left</h3>

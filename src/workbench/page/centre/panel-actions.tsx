@@ -1,5 +1,4 @@
 import type { Method } from '../../../runs/index.ts'
-import { specKey } from '../state/results.ts'
 import { say, useSession, useWorkspace } from '../state/session.ts'
 import { IconButton } from '../ui/button.tsx'
 import { Menu } from '../ui/menu.tsx'
@@ -25,11 +24,8 @@ export function PanelActions({ method, work }: { readonly method: Method; readon
   const { files, texts } = exportsOf(method, result, result?.spec ?? spec)
   const pin = () => {
     if (!result) return
-    session.comparison.dispatch({
-      kind: 'pin',
-      pin: { key: `${specKey(result.spec)} ${performance.now()}`, label: pinLabel(result), result },
-    })
-    const isSecond = session.comparison.get().pins.length > 1
+    session.workspace.dispatch({ kind: 'pin', pin: { label: pinLabel(result), spec: result.spec } })
+    const isSecond = session.workspace.get().pins.length > 1
     say(
       session,
       `${method.title} is pinned; ${isSecond ? 'Compare, at the top, shows what is pinned.' : 'pin another run of it to see the difference.'}`,

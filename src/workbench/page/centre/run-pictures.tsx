@@ -1,4 +1,4 @@
-import { memo, useMemo, useState } from 'react'
+import { memo, useDeferredValue, useMemo, useState } from 'react'
 import { type LabelledSpec, type Method, type RunResult, viewsOf } from '../../../runs/index.ts'
 import { type Place, type Selection, type ViewSpec, viewTable } from '../../../views/index.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
@@ -65,7 +65,7 @@ function runsAt(method: Method, result: RunResult, place: Place): readonly Label
   return method.runsAt(result.spec, result.values, place)
 }
 
-/** The selected head's pattern in full, under the thumbnails of all. */
+/** The selected head's pattern in full, under the thumbnails of all: drawn after the page has shown what was selected. */
 function LargeHead({
   spec,
   selection,
@@ -77,9 +77,10 @@ function LargeHead({
   readonly onSelect: (selection: Selection) => void
   readonly onClear: () => void
 }) {
-  const large = useMemo(() => largeHead(spec, selection), [spec, selection])
+  const settled = useDeferredValue(selection)
+  const large = useMemo(() => largeHead(spec, settled), [spec, settled])
   if (!large) return null
-  return <Picture spec={large} selected={selection} onSelect={onSelect} onClear={onClear} />
+  return <Picture spec={large} selected={settled} onSelect={onSelect} onClear={onClear} />
 }
 
 /** What has no picture: text that was generated, or the names of what there is. */

@@ -1,15 +1,12 @@
-import { useEffect, useMemo } from 'react'
+import { useMemo } from 'react'
 import { type LabelledSpec, viewsOf } from '../../../runs/index.ts'
 import type { Selection } from '../../../views/index.ts'
-import { backendOf } from '../state/engines.ts'
-import { specKey } from '../state/results.ts'
 import { useSession, useWorkspace } from '../state/session.ts'
-import { useStore } from '../state/store.ts'
-import { runSpecAsJob } from '../state/work.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { keyed } from '../ui/keyed.ts'
 import { Picture } from '../ui/picture.tsx'
 import { RunDetails } from './run-details.tsx'
+import { useRun } from './use-run.ts'
 
 /** The single runs behind a cell of a sweep, side by side. */
 export function RunsDrawer({
@@ -38,14 +35,8 @@ export function RunsDrawer({
 
 function OneRun({ run: { label, spec } }: { readonly run: LabelledSpec }) {
   const session = useSession()
-  const backend = useWorkspace(backendOf)
   const selection = useWorkspace((workspace) => workspace.selection)
-  const key = specKey(spec)
-  const record = useStore(session.results, ({ records }) => records.get(key))
-  const isUnknown = record === undefined
-  useEffect(() => {
-    if (isUnknown) void runSpecAsJob(session, { ...spec, backend }, { title: `Run behind a cell: ${label}` })
-  }, [isUnknown, session, spec, backend, label])
+  const record = useRun(spec, `Run behind a cell: ${label}`)
   const select = ({ place }: Selection) => session.workspace.dispatch({ kind: 'select', place })
   const pictures = useMemo(() => (record?.result ? viewsOf(record.result) : []), [record?.result])
   return (

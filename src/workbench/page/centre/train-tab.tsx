@@ -1,5 +1,6 @@
 import { ToggleGroup } from 'radix-ui'
-import { useSession, useWorkspace } from '../state/session.ts'
+import { useCallback, useEffect } from 'react'
+import { useHasEngine, useSession, useWorkspace } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { trainAsJob } from '../state/training.ts'
 import { Button } from '../ui/button.tsx'
@@ -54,6 +55,16 @@ function Training({ name }: { readonly name: string }) {
   const recipe = recipes.find((each) => each.name === name)!
   const run = useStore(session.trainings, (runs) => runs.get(name))
   const job = useStore(session.jobs, (jobs) => jobs.find(({ id }) => id === run?.job))
+  const wasTrained = useWorkspace((workspace) => workspace.trained)
+  const train = useCallback(
+    () => void trainAsJob(session, name, recipe.title, recipe.training),
+    [session, name, recipe],
+  )
+  // A link trains again what it was made after.
+  const mustTrain = useHasEngine() && wasTrained && run === undefined
+  useEffect(() => {
+    if (mustTrain) train()
+  }, [mustTrain, train])
   const picture = run ? curvesOf(run.log, recipe.curves, recipe.title) : null
   return (
     <>
@@ -66,7 +77,10 @@ function Training({ name }: { readonly name: string }) {
           <Button
             look="primary"
             icon="play"
-            onClick={() => void trainAsJob(session, name, recipe.title, recipe.training)}
+            onClick={() => {
+              train()
+              session.workspace.dispatch({ kind: 'train' })
+            }}
           >
             Train {recipe.training.steps} steps
           </Button>

@@ -1,6 +1,5 @@
 import { createContext, useContext } from 'react'
 import type { DroppedFolder } from '../../browser/dropped-folder.ts'
-import { type Comparison, createComparison } from './compare.ts'
 import { createEngines, type EngineStore } from './engines.ts'
 import { createJobs, type JobStore } from './jobs.ts'
 import { createQueries, type QueryStore } from './queries.ts'
@@ -24,7 +23,6 @@ export interface Session {
   readonly results: ResultStore
   readonly queries: QueryStore
   readonly trainings: TrainingStore
-  readonly comparison: Comparison
   readonly notices: Store<readonly Notice[], NoticeAction>
   /** Makes a folder of this computer a model of the browser engine; gives its name. Null without that engine. */
   readonly addFolder: ((folder: DroppedFolder) => string) | null
@@ -46,7 +44,6 @@ export function createSession(
     results: createResults(),
     queries: createQueries(),
     trainings: createTrainings(),
-    comparison: createComparison(),
     notices: createStore(reduceNotices, []),
     addFolder,
   }
@@ -73,6 +70,13 @@ export function useSession(): Session {
   const session = useContext(SessionContext)
   if (!session) throw new Error('useSession outside a session')
   return session
+}
+
+/** Whether the chosen engine is there. */
+export function useHasEngine(): boolean {
+  const { engines } = useSession()
+  const engine = useWorkspace((workspace) => workspace.engine)
+  return useStore(engines, (state) => state[engine].service !== null)
 }
 
 /** Part of the workspace; it must be the same object while it did not change. */

@@ -19,14 +19,14 @@ export type TrainingAction =
   | { readonly kind: 'log'; readonly name: string; readonly entries: readonly LogEntry[] }
   | { readonly kind: 'end'; readonly name: string; readonly seconds: number | null; readonly error: string | null }
 
+const NOTHING: TrainingRun = { job: null, log: [], error: null, seconds: null }
+
 type Runs = ReadonlyMap<string, TrainingRun>
 
 /** The trainings after an action, by recipe. */
 export function reduceTrainings(runs: Runs, action: TrainingAction): Runs {
-  if (action.kind === 'start')
-    return new Map(runs).set(action.name, { job: action.job, log: [], error: null, seconds: null })
-  const before = runs.get(action.name)
-  if (!before) return runs
+  if (action.kind === 'start') return new Map(runs).set(action.name, { ...NOTHING, job: action.job })
+  const before = runs.get(action.name) ?? NOTHING
   if (action.kind === 'log')
     return new Map(runs).set(action.name, { ...before, log: [...before.log, ...action.entries] })
   const { seconds, error } = action

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EditJson } from '../../../runs/index.ts'
 import { readWorkspace, writeWorkspace } from './url.ts'
-import { type Chip, ENGINES, initialWorkspace, type PanelState, TABS, type Workspace } from './workspace.ts'
+import { type Chip, ENGINES, initialWorkspace, type PanelState, type Pin, TABS, type Workspace } from './workspace.ts'
 
 const typed = fc.string({ unit: 'grapheme' })
 const named = fc.string({ unit: 'grapheme', minLength: 1 })
@@ -26,6 +26,20 @@ const panel: fc.Arbitrary<PanelState> = fc.record(
   },
   { requiredKeys: [] },
 )
+const pin: fc.Arbitrary<Pin> = fc.record({
+  label: typed,
+  spec: fc.record({
+    version: fc.constant(1 as const),
+    model: fc.record({ ref: named }),
+    method: key,
+    prompts: fc.array(fc.oneof(typed, fc.array(index))),
+    parameters: fc.dictionary(key, fc.oneof(fc.integer(), typed, fc.array(index)), { noNullPrototype: true }),
+    edits: fc.array(edit),
+    seed: index,
+    dtype: fc.constant('float32' as const),
+    backend: fc.constantFrom('cpu' as const, 'wasm' as const),
+  }),
+})
 const workspace: fc.Arbitrary<Workspace> = fc.record({
   model: named,
   revision: fc.option(named),
@@ -40,6 +54,9 @@ const workspace: fc.Arbitrary<Workspace> = fc.record({
   panels: fc.dictionary(key, panel, { noNullPrototype: true }),
   selection: fc.option(fc.record({ layer: index, head: index, position: index }, { requiredKeys: ['layer'] })),
   recipe: named,
+  trained: fc.boolean(),
+  pins: fc.array(pin),
+  comparing: fc.boolean(),
 })
 
 describe('a workspace in the address', () => {

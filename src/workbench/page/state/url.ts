@@ -1,7 +1,7 @@
 import * as v from 'valibot'
-import { editSchema } from '../../../runs/index.ts'
+import { editSchema, runSpecSchema } from '../../../runs/index.ts'
 import type { Place } from '../../../views/index.ts'
-import { type Chip, ENGINES, initialWorkspace, TABS, type Workspace } from './workspace.ts'
+import { type Chip, ENGINES, initialWorkspace, type Pin, TABS, type Workspace } from './workspace.ts'
 
 // The workspace in the address: `#model=text&clean=...`. Only what differs from the first workspace is written.
 
@@ -71,6 +71,11 @@ const place: FieldCodec<Place | null> = {
   },
 }
 
+const yesOrNo: FieldCodec<boolean> = {
+  write: String,
+  read: (written) => ({ true: true, false: false })[written],
+}
+
 type Codecs = { readonly [Field in keyof Workspace]: FieldCodec<Workspace[Field]> }
 
 const codecs: Codecs = {
@@ -82,11 +87,14 @@ const codecs: Codecs = {
   wrong: plain(text),
   chips: json<readonly Chip[]>(v.array(v.strictObject({ edit: editSchema, on: v.boolean() }))),
   engine: choice(ENGINES),
-  gpu: { write: String, read: (written) => ({ true: true, false: false })[written] },
+  gpu: yesOrNo,
   tab: choice(TABS),
   panels: json(v.record(name, panelSchema)),
   selection: place,
   recipe: plain(name),
+  trained: yesOrNo,
+  pins: json<readonly Pin[]>(v.array(v.strictObject({ label: text, spec: runSpecSchema }))),
+  comparing: yesOrNo,
 }
 const fields = Object.keys(codecs) as (keyof Workspace)[]
 

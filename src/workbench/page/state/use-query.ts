@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { RequestName, Requests } from '../../service/messages.ts'
 import type { Answer } from './queries.ts'
-import { useSession } from './session.ts'
+import { useHasEngine, useSession } from './session.ts'
 import { useStore } from './store.ts'
 import { askAsJob, chosenService, JobEnded } from './work.ts'
 
@@ -31,7 +31,7 @@ export function useQuery<Name extends RequestName>(
 ): Query<Requests[Name]['answer']> {
   const session = useSession()
   const engine = useStore(session.workspace, (workspace) => workspace.engine)
-  const isThere = useStore(session.engines, (engines) => engines[engine].service !== null)
+  const isThere = useHasEngine()
   const key = ask === null ? null : `${kind} ${engine} ${JSON.stringify(ask)}`
   const answer = useStore(session.queries, (answers) => (key === null ? undefined : answers.get(key)))
   const [last, setLast] = useState<Answer | undefined>(undefined)

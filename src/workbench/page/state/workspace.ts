@@ -1,5 +1,5 @@
 import { EXAMPLE_PAIR } from '../../../runs/examples.ts'
-import type { EditJson } from '../../../runs/index.ts'
+import type { EditJson, RunSpec } from '../../../runs/index.ts'
 import type { Place } from '../../../views/index.ts'
 
 /** The tabs: the kinds of questions that methods answer, and training. */
@@ -27,6 +27,12 @@ export interface PanelState {
   readonly prompt?: boolean
 }
 
+/** A run that was put aside to be compared with others. */
+export interface Pin {
+  readonly label: string
+  readonly spec: RunSpec
+}
+
 /** Everything that a link to the page holds. */
 export interface Workspace {
   readonly model: string
@@ -47,6 +53,12 @@ export interface Workspace {
   readonly selection: Place | null
   /** The training that is set up, by the name of its recipe. */
   readonly recipe: string
+  /** That training was started: a link to this page starts it again. */
+  readonly trained: boolean
+  /** In the order of pinning. */
+  readonly pins: readonly Pin[]
+  /** The pins are shown side by side. */
+  readonly comparing: boolean
 }
 
 /** What the page opens with. */
@@ -64,6 +76,9 @@ export const initialWorkspace: Workspace = {
   panels: {},
   selection: null,
   recipe: 'superposition',
+  trained: false,
+  pins: [],
+  comparing: false,
 }
 
 /** The texts that a person types. */
@@ -88,6 +103,10 @@ export type WorkspaceAction =
   | { readonly kind: 'removeChip'; readonly index: number }
   | { readonly kind: 'select'; readonly place: Place | null }
   | { readonly kind: 'pickRecipe'; readonly recipe: string }
+  | { readonly kind: 'train' }
+  | { readonly kind: 'pin'; readonly pin: Pin }
+  | { readonly kind: 'unpin'; readonly index: number }
+  | { readonly kind: 'compare'; readonly comparing: boolean }
 
 /** The workspace after an action. */
 export function reduceWorkspace(state: Workspace, action: WorkspaceAction): Workspace {
@@ -126,7 +145,17 @@ export function reduceWorkspace(state: Workspace, action: WorkspaceAction): Work
     case 'select':
       return { ...state, selection: action.place }
     case 'pickRecipe':
-      return { ...state, recipe: action.recipe }
+      return state.recipe === action.recipe ? state : { ...state, recipe: action.recipe, trained: false }
+    case 'train':
+      return { ...state, trained: true }
+    case 'pin':
+      return { ...state, pins: [...state.pins, action.pin] }
+    case 'unpin': {
+      const pins = state.pins.toSpliced(action.index, 1)
+      return { ...state, pins, comparing: state.comparing && pins.length > 0 }
+    }
+    case 'compare':
+      return { ...state, comparing: action.comparing }
   }
 }
 
