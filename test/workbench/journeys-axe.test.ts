@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
-import { buildPage, openTab, panelOf, runPanel, whenIdle, whenOpen } from './support/page.ts'
-import { type StaticHost, startStaticHost } from './support/static-host.ts'
-import type { BuiltPage } from './support/worker-page.ts'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { chromiumPath, hasChromium } from '../support/browser.ts'
+import { useGrounds } from './support/grounds.ts'
+import { panelOf, runPanel, whenIdle, whenOpen } from './support/page.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -24,22 +23,10 @@ async function violations(tab: Page): Promise<string[]> {
 }
 
 describe.skipIf(!hasChromium)(`the workbench for everybody (axe, needs ${chromiumPath})`, { timeout: 240_000 }, () => {
-  let built: BuiltPage
-  let host: StaticHost
-  let browser: Browser
-  beforeAll(async () => {
-    built = await buildPage()
-    host = await startStaticHost(built.folder, { isolated: true })
-    browser = await launchChromium()
-  }, 120_000)
-  afterAll(async () => {
-    await browser?.close()
-    await host?.close()
-    await built?.remove()
-  })
+  const grounds = useGrounds({ isolated: true })
 
   it.each(['light', 'dark'] as const)('no violations, %s', async (colorScheme) => {
-    const tab = await openTab(browser, host.url, { colorScheme })
+    const tab = await grounds.open({ colorScheme })
     const found: Record<string, string[]> = {}
     const look = async (name: string) => {
       found[name] = await violations(tab)
@@ -89,7 +76,7 @@ describe.skipIf(!hasChromium)(`the workbench for everybody (axe, needs ${chromiu
   })
 
   it('no violations on a narrow screen, in each pane', async () => {
-    const tab = await openTab(browser, host.url, { viewport: { width: 400, height: 800 } })
+    const tab = await grounds.open({ viewport: { width: 400, height: 800 } })
     await whenOpen(tab)
     await whenIdle(tab)
     for (const pane of ['Setup', 'Results', 'Inspector']) {

@@ -3,40 +3,24 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Browser, Download, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import type { Download, Page } from 'playwright-core'
+import { describe, expect, it, vi } from 'vitest'
 import { startHubServer } from '../../src/hub/node/hub-server.fixture.ts'
 import { startWorkbenchServer } from '../../src/workbench/node/server.ts'
-import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
+import { chromiumPath, hasChromium } from '../support/browser.ts'
 import { buildEntries } from '../support/build-entries.ts'
 import { shippedText } from '../support/workbench-server.ts'
-import { buildPage, openTab, panelOf, whenIdle, whenOpen } from './support/page.ts'
-import { type StaticHost, startStaticHost } from './support/static-host.ts'
-import type { BuiltPage } from './support/worker-page.ts'
+import { useGrounds } from './support/grounds.ts'
+import { panelOf, whenIdle, whenOpen } from './support/page.ts'
 
 const induction = fileURLToPath(new URL('../../checkpoints/induction-1l', import.meta.url))
 
 describe.skipIf(!hasChromium)(`files in and out of the workbench (needs ${chromiumPath})`, { timeout: 180_000 }, () => {
-  let built: BuiltPage
-  let host: StaticHost
-  let browser: Browser
+  const grounds = useGrounds({ isolated: true })
   let tab: Page
-  beforeAll(async () => {
-    built = await buildPage()
-    host = await startStaticHost(built.folder, { isolated: true })
-    browser = await launchChromium()
-  }, 120_000)
-  afterEach(async () => {
-    await tab?.context().close()
-  })
-  afterAll(async () => {
-    await browser?.close()
-    await host?.close()
-    await built?.remove()
-  })
 
   it('a folder that is dragged onto the page opens', async () => {
-    tab = await openTab(browser, host.url)
+    tab = await grounds.open()
     await whenOpen(tab)
     const pointer = await tab.context().newCDPSession(tab)
     const data = { items: [], files: [induction], dragOperationsMask: 1 }
@@ -47,11 +31,11 @@ describe.skipIf(!hasChromium)(`files in and out of the workbench (needs ${chromi
     await tab.getByText(/1 layer, .* parameters\. onnxruntime-web/).waitFor({ timeout: 60_000 })
     expect(await tab.getByText("Drop a model's folder").count()).toBe(0)
     expect(new URLSearchParams(new URL(tab.url()).hash.slice(1)).get('model')).toBe('dropped:induction-1l')
-    expect(host.seen.filter((path) => path.startsWith('/models/induction-1l'))).toEqual([])
+    expect(grounds.host.seen.filter((path) => path.startsWith('/models/induction-1l'))).toEqual([])
   })
 
   it('pictures are exported as PNG at twice the size of their SVG', async () => {
-    tab = await openTab(browser, host.url)
+    tab = await grounds.open()
     const panel = panelOf(tab, 'lens')
     await panel.locator('.diopter-mark').first().waitFor()
     const exported = async (label: string): Promise<Buffer> => {
@@ -88,10 +72,10 @@ describe.skipIf(!hasChromium)(`files in and out of the workbench (needs ${chromi
     vi.stubEnv('HF_HUB_OFFLINE', '0')
     const entries = await buildEntries({ 'job-process': 'src/workbench/node/job-process.ts' })
     const jobEntry = entries.entry('job-process')
-    const server = await startWorkbenchServer({ page: built.folder, port: 0, shipped: [shippedText], jobEntry })
+    const server = await startWorkbenchServer({ page: grounds.folder, port: 0, shipped: [shippedText], jobEntry })
     try {
       const { hash } = new URL(server.address)
-      tab = await openTab(browser, new URL('/', server.address).href, { hash: `${hash}&engine=node` })
+      tab = await grounds.open({ url: new URL('/', server.address).href, hash: `${hash}&engine=node` })
       await tab.getByText(/onnxruntime-node/).waitFor({ timeout: 60_000 })
       await tab.keyboard.press('m')
       await tab.getByRole('textbox', { name: 'From the Hugging Face hub' }).fill('owner/tiny')

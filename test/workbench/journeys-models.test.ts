@@ -5,16 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startHubServer } from '../../src/hub/node/hub-server.fixture.ts'
 import { startWorkbenchServer } from '../../src/workbench/node/server.ts'
-import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
+import { chromiumPath, hasChromium } from '../support/browser.ts'
 import { buildEntries } from '../support/build-entries.ts'
 import { shippedText } from '../support/workbench-server.ts'
-import { buildPage, openTab, panelOf, runPanel, whenIdle, whenOpen } from './support/page.ts'
-import { type StaticHost, startStaticHost } from './support/static-host.ts'
-import type { BuiltPage } from './support/worker-page.ts'
+import { useGrounds } from './support/grounds.ts'
+import { panelOf, runPanel, whenIdle, whenOpen } from './support/page.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const stories = join(root, '../shared/checkpoints/stories260K')
@@ -24,34 +23,20 @@ describe.skipIf(!hasChromium)(
   `models and engines in the workbench (needs ${chromiumPath})`,
   { timeout: 180_000 },
   () => {
-    let built: BuiltPage
-    let host: StaticHost
-    let browser: Browser
+    const grounds = useGrounds({ isolated: false })
     let tab: Page
     let scratch: string
     beforeAll(async () => {
-      built = await buildPage()
-      // A plain file server: no headers, so no threads.
-      host = await startStaticHost(built.folder)
-      browser = await launchChromium()
       scratch = await mkdtemp(join(tmpdir(), 'diopter-journeys-'))
-    }, 120_000)
-    afterEach(async () => {
-      await tab?.context().close()
     })
-    afterAll(async () => {
-      await browser?.close()
-      await host?.close()
-      await built?.remove()
-      await rm(scratch, { recursive: true })
-    })
+    afterAll(() => rm(scratch, { recursive: true }))
     const pickFolder = async (folder: string) => {
       await tab.keyboard.press('m')
       await tab.getByLabel('Folder of a model').setInputFiles(folder)
     }
 
     it('a static host without headers: one thread, and the page says why', async () => {
-      tab = await openTab(browser, host.url)
+      tab = await grounds.open()
       await whenOpen(tab)
       await tab.getByText(/1 thread/).waitFor()
       await runPanel(tab, 'predict')
@@ -62,7 +47,7 @@ describe.skipIf(!hasChromium)(
     })
 
     it.skipIf(!existsSync(stories))('a folder of this computer opens (needs ../shared/checkpoints)', async () => {
-      tab = await openTab(browser, host.url)
+      tab = await grounds.open()
       await whenOpen(tab)
       await pickFolder(stories)
       await tab.getByText(/260 k parameters/).waitFor({ timeout: 60_000 })
@@ -72,7 +57,7 @@ describe.skipIf(!hasChromium)(
     })
 
     it('a folder that holds no model is explained', async () => {
-      tab = await openTab(browser, host.url)
+      tab = await grounds.open()
       await whenOpen(tab)
       const folder = join(scratch, 'letters')
       await mkdir(folder)
@@ -91,7 +76,7 @@ describe.skipIf(!hasChromium)(
       const address = 'https://huggingface.co'
       const allow = { 'access-control-allow-origin': '*', 'access-control-allow-headers': '*' }
       try {
-        tab = await openTab(browser, host.url)
+        tab = await grounds.open()
         await tab.context().route(`${address}/**`, async (route) => {
           const request = route.request()
           if (request.method() === 'OPTIONS') return route.fulfill({ status: 204, headers: allow })
@@ -118,7 +103,7 @@ describe.skipIf(!hasChromium)(
     })
 
     it('a model without a tokenizer gets a prompt of token ids', async () => {
-      tab = await openTab(browser, host.url, { hash: '#model=induction-2l' })
+      tab = await grounds.open({ hash: '#model=induction-2l' })
       await whenOpen(tab)
       await whenIdle(tab)
       expect(await tab.getByRole('textbox', { name: 'Clean prompt' }).inputValue()).toMatch(/^128 \d+( \d+)+$/)
@@ -129,7 +114,7 @@ describe.skipIf(!hasChromium)(
     it.skipIf(!existsSync(builtPackage))(
       'the copied script gives the numbers of the page (needs npm run build)',
       async () => {
-        tab = await openTab(browser, host.url, { hash: '#tab=cause' })
+        tab = await grounds.open({ hash: '#tab=cause' })
         await whenOpen(tab)
         await runPanel(tab, 'attribute')
         await panelOf(tab, 'attribute').getByRole('button', { name: 'Export' }).click()
@@ -149,9 +134,9 @@ describe.skipIf(!hasChromium)(
     it('the Node engine gives the same numbers', async () => {
       const entries = await buildEntries({ 'job-process': 'src/workbench/node/job-process.ts' })
       const jobEntry = entries.entry('job-process')
-      const server = await startWorkbenchServer({ page: built.folder, port: 0, shipped: [shippedText], jobEntry })
+      const server = await startWorkbenchServer({ page: grounds.folder, port: 0, shipped: [shippedText], jobEntry })
       try {
-        tab = await openTab(browser, server.address)
+        tab = await grounds.open({ url: server.address })
         expect(tab.url()).not.toContain('token')
         await whenOpen(tab)
         const title = () => panelOf(tab, 'predict').getByText('nats a token').textContent()

@@ -1,30 +1,14 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { chromiumPath, hasChromium, launchChromium } from '../support/browser.ts'
-import { buildPage, openTab, panelOf, runPanel, type TabOptions, whenIdle, whenOpen } from './support/page.ts'
-import { type StaticHost, startStaticHost } from './support/static-host.ts'
-import type { BuiltPage } from './support/worker-page.ts'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { chromiumPath, hasChromium } from '../support/browser.ts'
+import { useGrounds } from './support/grounds.ts'
+import { panelOf, runPanel, type TabOptions, whenIdle, whenOpen } from './support/page.ts'
 
 describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumPath})`, { timeout: 180_000 }, () => {
-  let built: BuiltPage
-  let host: StaticHost
-  let browser: Browser
+  const grounds = useGrounds({ isolated: true })
   let tab: Page
-  beforeAll(async () => {
-    built = await buildPage()
-    host = await startStaticHost(built.folder, { isolated: true })
-    browser = await launchChromium()
-  }, 120_000)
-  afterEach(async () => {
-    await tab?.context().close()
-  })
-  afterAll(async () => {
-    await browser?.close()
-    await host?.close()
-    await built?.remove()
-  })
   const open = async (options: TabOptions = {}) => {
-    tab = await openTab(browser, host.url, options)
+    tab = await grounds.open(options)
   }
   /** Opens the tab's address in a browser that has seen nothing. */
   const reopen = async () => {
@@ -37,9 +21,9 @@ describe.skipIf(!hasChromium)(`journeys through the workbench (needs ${chromiumP
 
   it('shows results before a model is loaded', async () => {
     // The model never comes.
-    tab = await openTab(browser, 'about:blank')
+    tab = await grounds.open({ url: 'about:blank' })
     await tab.route('**/models/**', () => undefined)
-    await tab.goto(host.url)
+    await tab.goto(grounds.host.url)
     await panelOf(tab, 'predict').locator('.diopter-mark').first().waitFor()
     await panelOf(tab, 'lens').getByText('the lens at the last layer is the model').waitFor()
     expect(await tab.getByText('Opening; results below come from earlier runs.').isVisible()).toBe(true)
