@@ -28,7 +28,7 @@ function byBlock(results: readonly ArmResult[]): string {
       return (values[0] ?? []).map((_, place) => {
         const own = values.map((row) => row[place]!)
         return {
-          label: `${arm}${basis}, ${place === 0 ? 'embedding' : `block ${place - 1}`}`,
+          label: `${arm}${basis} ${place === 0 ? 'embedding' : `L${place - 1}`}`,
           value: own.reduce((a, b) => a + b) / own.length,
           low: Math.min(...own),
           high: Math.max(...own),
@@ -38,7 +38,7 @@ function byBlock(results: readonly ArmResult[]): string {
   )
   return renderSvg('barList', {
     title:
-      'Kurtosis of residual vectors over coordinates (corrected: normal vectors have 3), mean and range over seeds',
+      'Kurtosis of residual vectors over coordinates (corrected: normal vectors have 3), mean and range over seeds; beside it in random rotations',
     valueLabel: 'kurtosis',
     bars,
   })
@@ -47,8 +47,8 @@ function byBlock(results: readonly ArmResult[]): string {
 /** The bases in which a stream is measured, by table. */
 const BASES = {
   kurtosis: '',
-  rotatedKurtosis: ' (random rotations)',
-  optimiserKurtosis: " (the optimiser's axes)",
+  rotatedKurtosis: ', rotated',
+  optimiserKurtosis: ", Adam's axes",
 }
 
 function overSteps(results: readonly ArmResult[], curve: string, title: string, yLabel: string): string {
