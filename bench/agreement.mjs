@@ -1,4 +1,5 @@
-// Whether both sides of a training case do the same work: its first step, from the same weights on the same batch.
+// Whether both sides of a case do the same work: a training's first step, from the same weights on the same batch, or the
+// numbers that a sweep returns.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,4 +50,24 @@ export async function compareFirstStep(peer, { training, peers }) {
   }
   await opened.close()
   return { parameters, loss: Math.abs(measured.loss - loss) }
+}
+
+/** Differences up to this part of the largest number count as rounding: effects are small differences of float32 metrics. */
+const ROUNDING = 1e-3
+
+/**
+ * Compares the numbers that a row's case returns with `ours`, wherever both computed some.
+ * `error` is the largest difference over the largest number of the peer.
+ */
+export async function compareNumbers(peer, { setting, case: peerCase, form, options }, ours) {
+  const { values } = await peer.time(setting, peerCase, { ...options, form, values: true })
+  const isThere = (x) => x !== null && x !== undefined && !Number.isNaN(x)
+  // What is sampled comes first, or as null in a list of full length.
+  const places = values.flatMap((value, i) => (isThere(value) ? [i] : []))
+  const missing = places.filter((i) => !isThere(ours[i])).length
+  const largest = Math.max(...places.map((i) => Math.abs(values[i])))
+  const error = Math.max(...places.map((i) => Math.abs(values[i] - ours[i]))) / largest
+  const agrees = places.length > 0 && missing === 0 && error <= ROUNDING
+  const sentence = `${places.length} numbers to ${error.toExponential(1)} of the largest, ${largest.toPrecision(3)}${missing > 0 ? `; ${missing} that we did not compute` : ''}`
+  return { agrees, sentence, numbers: places.length, missing, largest, error }
 }

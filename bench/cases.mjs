@@ -1,18 +1,17 @@
 // What is timed: our side, the peer's case of the same work, and the ratio (peer time : our time) to reach.
-import { loadModel, logitDifference } from '../dist/index.js'
-import { gpt2Checkpoint } from './gpt2-checkpoint.mjs'
+import { edgeAttribution, loadModel, logitDifference, pathPatching } from '../dist/index.js'
+import { gpt2Checkpoint, shape } from './gpt2-checkpoint.mjs'
 import { openTraining } from './trainings.mjs'
 
-const vocabulary = 50257
-const layers = 12
-const heads = 12
+const { layers, heads, vocabulary } = shape
 
 /** Token ids that differ from row to row. */
 const ids = (length, row = 1) => Array.from({ length }, (_, i) => (i * 7919 * row + 13) % vocabulary)
 const batch = Array.from({ length: 8 }, (_, i) => ids(128, i + 1))
 const clean = ids(16)
 const corrupt = ids(16, 3)
-const metric = logitDifference(5, 9)
+const answers = [5, 9]
+const metric = logitDifference(...answers)
 const pairs = Array.from({ length: 8 }, (_, i) => ({ clean: ids(32, i + 1), corrupt: ids(32, i + 11) }))
 
 /** Everything that TransformerLens caches by itself: all hooks but the per-head results. */
@@ -24,6 +23,28 @@ const residCells = Array.from({ length: layers * 16 }, (_, i) => [
 const headCells = Array.from({ length: layers * heads }, (_, i) => [
   { hook: `blocks.${Math.floor(i / heads)}.attn.hook_z`, kind: 'resample', from: clean, heads: [i % heads] },
 ])
+
+/** What both sides of a case read and return the same numbers for. */
+const sweptPair = { pair: [clean, corrupt], answers }
+// As the prompts of indirect objects: alike up to the name that differs.
+const alike = [...clean.slice(0, 10), ...corrupt.slice(10)]
+const edgePair = { clean, corrupt: alike, answer: answers[0], wrong: answers[1] }
+const edgeAsked = { pair: [clean, alike], answers, metric: 'difference' }
+const headEdges = (3 * heads ** 2 * layers * (layers - 1)) / 2
+
+/** Every head's change of every later head's query, key and value, in one direction, with the method's own checks. */
+async function pathPatchHeads(model) {
+  const options = { senders: ['heads'], receivers: ['heads'], bothDirections: false }
+  return (await pathPatching(model, [edgePair], options)).values.effects.flat()
+}
+
+/** The scores of all edges. The method's checks patch some edges exactly, which nobody else does: it is stopped before them unless `checked`. */
+async function attributeEdges(model, checked) {
+  const controller = new AbortController()
+  const options = { estimate: 'eap', signal: controller.signal, onPartial: () => controller.abort() }
+  const { values } = await edgeAttribution(model, [edgePair], checked ? { estimate: 'eap' } : options)
+  return values.values.flat()
+}
 
 const attributed = ['blocks.*.hook_resid_pre', 'blocks.*.attn.hook_z']
 
@@ -49,11 +70,13 @@ async function attributionPatching(model, cleanPrompts, corruptPrompts) {
 }
 
 /**
- * What a case opens: `run` does the timed work once.
+ * What a case opens: `run` does the timed work once. Of a case that is `compared` it resolves to its numbers, null for what was
+ * not computed, and peers return the same.
  * @typedef {{ run: () => Promise<unknown>, close: () => Promise<void> }} Opened
- * A peer without a target stands beside the others without a bar.
- * @typedef {{ name: string, open: () => Promise<Opened>, repeats: number, quick: number, training?: string,
- *   peers: { case: string, options?: object, target?: number, label: string }[] }} BenchCase
+ * A peer without a target stands beside the others without a bar, and one that is `other` gives other numbers.
+ * Runs before the clock are `warmUps`, four unless said: a graph is promoted to resident weights after three.
+ * @typedef {{ name: string, open: () => Promise<Opened>, repeats: number, quick: number, warmUps?: number, training?: string,
+ *   compared?: boolean, peers: { case: string, options?: object, target?: number, label: string, other?: boolean }[] }} BenchCase
  */
 
 /** Work on a model of the case's own: what other cases compiled takes no memory from this one. */
@@ -108,7 +131,7 @@ export const cases = [
     peers: [{ case: 'full_cache_1x16', target: 2.5, label: 'PyTorch, all hooks kept' }],
   },
   {
-    name: 'resid_pre sweep, 192 cells of 16 tokens',
+    name: `resid_pre sweep, ${residCells.length} cells of 16 tokens`,
     open: onModel((model) => model.variants(corrupt, residCells, metric)),
     repeats: 7,
     quick: 2,
@@ -123,18 +146,71 @@ export const cases = [
     ],
   },
   {
-    name: 'head sweep, 144 cells of 16 tokens',
-    open: onModel((model) => model.variants(corrupt, headCells, metric)),
+    name: `head sweep, ${headCells.length} cells of 16 tokens`,
+    open: onModel(async (model) => (await model.variants(corrupt, headCells, metric)).values),
     repeats: 7,
     quick: 2,
+    compared: true,
     peers: [
       {
         case: 'sweep_heads_cells',
-        options: { limit: 24 },
+        options: { ...sweptPair, limit: Math.min(24, headCells.length) },
         target: 9,
-        label: 'PyTorch, one forward per cell (24 cells scaled)',
+        label: 'PyTorch, one forward per cell (time of 24 cells times cells / 24)',
       },
-      { case: 'sweep_heads_batched', target: 1.3, label: 'PyTorch, best batched form' },
+      { case: 'sweep_heads_batched', options: sweptPair, target: 1.3, label: 'PyTorch, best batched form' },
+    ],
+  },
+  {
+    name: 'edge attribution (EAP) of all edges, 16 tokens',
+    open: onModel((model) => attributeEdges(model, false)),
+    repeats: 15,
+    quick: 5,
+    compared: true,
+    peers: [
+      {
+        case: 'edges_one_by_one',
+        options: { ...edgeAsked, limit: 24 },
+        target: 9,
+        label: 'PyTorch, every edge patched, one forward each (time of 24 edges times edges / 24)',
+        other: true,
+      },
+      {
+        case: 'edge_attribution',
+        options: { ...edgeAsked, form: 'published' },
+        label: 'PyTorch, as published (split inputs, two forwards, one backward, einsum)',
+      },
+      { case: 'edge_attribution', options: edgeAsked, target: 1.3, label: 'PyTorch, best form' },
+    ],
+  },
+  {
+    name: 'edge attribution with its checks (ten edges patched exactly)',
+    open: onModel((model) => attributeEdges(model, true)),
+    repeats: 7,
+    quick: 2,
+    peers: [],
+  },
+  {
+    name: `path patching of all head pairs, ${headEdges} edges, 16 tokens`,
+    open: onModel(pathPatchHeads),
+    // Minutes long, and every batch is a graph of its own: what is timed is what a user waits for, compilation included.
+    warmUps: 0,
+    repeats: 2,
+    quick: 1,
+    compared: true,
+    peers: [
+      {
+        case: 'path_patch_cells',
+        options: { ...edgeAsked, metric: 'logits', limit: 36 },
+        target: 9,
+        label: 'PyTorch, one forward per edge (time of 36 edges times edges / 36)',
+      },
+      {
+        case: 'path_patch_batched',
+        options: { ...edgeAsked, limit: 1 },
+        target: 1.3,
+        label: `PyTorch, best batched form (time of one head of each layer times ${heads})`,
+      },
     ],
   },
   {

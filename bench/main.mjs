@@ -1,4 +1,5 @@
-// `npm run bench [-- --quick] [--only TEXT]`: Diopter beside PyTorch, interleaved in one run; a table and bench/results.json.
+// `npm run bench [-- --quick] [--only TEXT,TEXT] [--tiny]`: Diopter beside PyTorch, interleaved in one run; a table and
+// bench/results.json. `--tiny` is a model of three narrow layers, to see that all works and agrees: its times mean nothing.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
@@ -19,15 +20,19 @@ if (process.platform === 'linux' && process.env.GLIBC_TUNABLES !== malloc) {
   process.exit(again.status ?? 1)
 }
 
+const tiny = process.argv.includes('--tiny')
+if (tiny) process.env.DIOPTER_BENCH_SHAPE = 'tiny'
+
 const { createNodeBackend, loadModel } = await import('../dist/index.js')
-const { compareFirstStep } = await import('./agreement.mjs')
+const { compareFirstStep, compareNumbers } = await import('./agreement.mjs')
 const { cases } = await import('./cases.mjs')
 const { gpt2Checkpoint } = await import('./gpt2-checkpoint.mjs')
 const { startPeer } = await import('./peers/client.mjs')
 
 const quick = process.argv.includes('--quick')
-const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined
-const peer = await startPeer()
+const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1].split(',') : undefined
+const isAsked = (name) => !only || only.some((text) => name.includes(text))
+const peer = await startPeer({ checkpoint: await gpt2Checkpoint() })
 const report = {
   date: new Date().toISOString(),
   cpu: cpus()[0]?.model,
@@ -51,15 +56,15 @@ async function timed(work) {
 }
 
 console.log(
-  `GPT-2-small shape, random weights (training: see each case), ${report.threads} threads, ${report.cpu}, Node ${report.node}${quick ? ', quick' : ''}`,
+  `${tiny ? 'Tiny' : 'GPT-2-small'} shape, random weights (training: see each case), ${report.threads} threads, ${report.cpu}, Node ${report.node}${quick ? ', quick' : ''}`,
 )
 console.log('times are minimum / median; ratio = peer time : our time, of minima / of medians\n')
 for (const benchCase of cases) {
-  if (only && !benchCase.name.includes(only)) continue
+  if (!isAsked(benchCase.name)) continue
   report.cases.push(await timeCase(benchCase))
 }
 
-if (!only || 'session memory'.includes(only)) {
+if (isAsked('session memory')) {
   console.log(`\n${await sessionCreation()}`)
   for (const [mode, bar] of [
     ['load', 1.3],
@@ -68,20 +73,24 @@ if (!only || 'session memory'.includes(only)) {
     console.log(await loadMemory(mode, bar))
 }
 if (!('skipped' in peer)) peer.close()
-writeFileSync(here('./results.json'), `${JSON.stringify(report, null, 1)}\n`)
+if (!tiny) writeFileSync(here('./results.json'), `${JSON.stringify(report, null, 1)}\n`)
 
 /** Times one case beside its peers, prints it, and returns its part of the report. */
 async function timeCase(benchCase) {
-  const { name, open, repeats, quick: few, peers, training } = benchCase
+  const { name, open, repeats, quick: few, warmUps = 4, peers, training } = benchCase
   const opened = await open()
-  // Four runs: a graph is promoted to resident weights after three.
-  for (let i = 0; i < 4; i++) await opened.run()
+  for (let i = 0; i < warmUps; i++) await opened.run()
   const seconds = []
   // Each peer on each BLAS; the first BLAS is the one that bars are about.
   const settings = 'skipped' in peer ? [] : peer.settings
   const rows = peers.flatMap((each) => settings.map((setting) => ({ ...each, setting, form: undefined, seconds: [] })))
+  let returned
   for (let i = 0; i < (quick ? few : repeats); i++) {
-    seconds.push(await timed(opened.run))
+    seconds.push(
+      await timed(async () => {
+        returned = await opened.run()
+      }),
+    )
     for (const row of rows) {
       const answer = await peer.time(row.setting, row.case, row.options)
       row.seconds.push(answer.seconds)
@@ -92,12 +101,38 @@ async function timeCase(benchCase) {
   const own = summary(seconds)
   console.log(`${name}: ${milliseconds(own.minimum)} / ${milliseconds(own.median)}`)
   const compared = rows.map((row) => compare(row, own, row.setting === settings[0]))
-  if (training === undefined) return { name, seconds, ...own, peers: compared }
-  const memory = trainingMemory(training, rows)
-  if ('skipped' in peer) return { name, seconds, ...own, peers: compared, memory }
+  const timing = { name, seconds, ...own, peers: compared }
+  if (training !== undefined) return { ...timing, ...(await besideTraining(benchCase, rows)) }
+  return benchCase.compared ? { ...timing, ...(await besideNumbers(benchCase, rows, returned)) } : timing
+}
+
+/** Memory of a training case, and whether both sides' first steps agree. */
+async function besideTraining(benchCase, rows) {
+  const memory = peakMemory(['training', benchCase.training], rows, ({ case: peerCase, form }) => [
+    '--train',
+    peerCase,
+    form,
+  ])
+  if ('skipped' in peer) return { memory }
   const difference = await compareFirstStep(peer, benchCase)
   console.log(`  first steps agree to ${difference.parameters.toExponential(0)} in every parameter`)
-  return { name, seconds, ...own, peers: compared, memory, difference }
+  return { memory, difference }
+}
+
+/** Memory of a sweep, and whether both sides return the same numbers. */
+async function besideNumbers({ name }, rows, returned) {
+  const memory = peakMemory(['case', name], rows, ({ case: peerCase, form, options }) => [
+    '--memory',
+    JSON.stringify({ ...options, case: peerCase, form }),
+  ])
+  const agreement = []
+  for (const row of rows.filter(({ other }) => !other)) {
+    const { agrees, sentence, ...measured } = await compareNumbers(peer, row, returned)
+    console.log(`  ${agrees ? 'agrees ' : 'DIFFERS'} ${sentence} [${row.form} on ${row.setting}]`)
+    if (!agrees) process.exitCode = 1
+    agreement.push({ form: `${row.form} on ${row.setting}`, agrees, ...measured })
+  }
+  return { memory, agreement }
 }
 
 /** One peer on one BLAS beside ours; only where `judged` its bar counts. */
@@ -114,16 +149,16 @@ function compare({ label, target: bar, form, setting, seconds }, own, judged) {
   return { label, target, form: `${form} on ${setting}`, seconds, ...theirs, ratio, reached }
 }
 
-/** Peak memory of three steps in fresh processes, over what each held before: ours, and each row's form. */
-function trainingMemory(training, rows) {
-  const ours = memoryOf('training', training).bytes
-  const theirs = rows.map(({ case: peerCase, form, setting }) => {
-    const { baselineRssMb, peakRssMb } = peer.once(['--train', peerCase, form], setting)
-    return { form: `${form} on ${setting}`, bytes: (peakRssMb - baselineRssMb) * 2 ** 20 }
+/** Peak memory in fresh processes, over what each held before: ours, and each row's form. */
+function peakMemory(ours, rows, peerArguments) {
+  const { bytes } = memoryOf(...ours)
+  const theirs = rows.map((row) => {
+    const { baselineRssMb, peakRssMb } = peer.once(peerArguments(row), row.setting)
+    return { form: `${row.form} on ${row.setting}`, bytes: (peakRssMb - baselineRssMb) * 2 ** 20 }
   })
   const list = theirs.map(({ form, bytes }) => `${megabytes(bytes)} [${form}]`).join(', ')
-  console.log(`  peak memory: ${megabytes(ours)}; PyTorch: ${list || 'skipped'}`)
-  return { bytes: ours, peers: theirs }
+  console.log(`  peak memory: ${megabytes(bytes)}; PyTorch: ${list || 'skipped'}`)
+  return { bytes, peers: theirs }
 }
 
 /** What memory.mjs measures in a fresh process. */

@@ -1,7 +1,9 @@
-// Run by main.mjs in a process of its own: peak memory of a load, of a load with one resident session, or of three
-// steps of a training: `memory.mjs load|resident FOLDER`, `memory.mjs training NAME`. Prints JSON.
-import { readFileSync } from 'node:fs'
+// Run by main.mjs in a process of its own: peak memory of a load, of a load with one resident session, of three steps of a
+// training, or of one run of a case over what its model holds: `memory.mjs load|resident FOLDER`, `memory.mjs training|case NAME`.
+// Prints JSON.
+import { readFileSync, writeFileSync } from 'node:fs'
 import { loadModel } from '../dist/index.js'
+import { cases } from './cases.mjs'
 import { openTraining } from './trainings.mjs'
 
 const [mode, what] = process.argv.slice(2)
@@ -29,5 +31,17 @@ async function measureTraining(before) {
   return measured
 }
 
-const measured = await (mode === 'training' ? measureTraining : measureLoad)(peak())
+async function measureCase() {
+  const opened = await cases.find(({ name }) => name === what).open()
+  // From here on the peak is that of the run.
+  writeFileSync('/proc/self/clear_refs', '5')
+  const before = peak()
+  await opened.run()
+  const measured = { bytes: peak() - before }
+  await opened.close()
+  return measured
+}
+
+const measure = { training: measureTraining, case: measureCase }[mode] ?? measureLoad
+const measured = await measure(peak())
 process.stdout.write(JSON.stringify(measured))

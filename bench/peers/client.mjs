@@ -12,24 +12,28 @@ const libraries = '/usr/lib/x86_64-linux-gnu'
 // The first is the peer that bars are about; which one is faster depends on the case (README.md), so that both are timed.
 const blasNames = ['openblas-openmp', 'blis-openmp']
 
-/** @typedef {{ form?: string, metric?: 'logits' | 'difference', limit?: number, path?: string }} TimeOptions */
+/** threads: as many as the other side of the bench uses; checkpoint: the folder of its weights, random ones unless given.
+ * @typedef {{ threads: number, checkpoint?: string }} Options */
+/** @typedef {{ form?: string, metric?: 'logits' | 'difference', limit?: number, path?: string, pair?: number[][],
+ *   answers?: number[], values?: boolean }} TimeOptions */
 /** @typedef {{ setting: string, matmulGflops: number, fewRowsGflops: number, threads: number, torch: string,
  *   python: string, blas: string[], layout: string, weightsMb: number, cases: Record<string, string[]> }} Hello */
 /** @typedef {{ seconds: number, form: string, peakRssMb: number, scaledFrom?: number,
- *   baselineRssMb?: number, weightsMb?: number, forms?: Record<string, number> }} Timing */
+ *   baselineRssMb?: number, weightsMb?: number, forms?: Record<string, number>, values?: (number | null)[] }} Timing */
 /** @typedef {{ setting: string, ask: (request: object) => Promise<any>, close: () => void }} Process */
 /** @typedef {{ hello: Hello[], settings: string[],
  *   time: (setting: string, caseName: string, options?: TimeOptions) => Promise<Timing>,
  *   once: (args: string[], setting?: string) => any, close: () => void }} Peer */
 
-/** @param {string} blas @param {number} threads @returns {NodeJS.ProcessEnv} */
-function environment(blas, threads) {
+/** @param {string} blas @param {Options} options @returns {NodeJS.ProcessEnv} */
+function environment(blas, { threads, checkpoint }) {
   const avx512 = /\bavx512f\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))
   return {
     ...process.env,
     LD_LIBRARY_PATH: `${libraries}/${blas}`,
     OMP_NUM_THREADS: String(threads),
     BLIS_NUM_THREADS: String(threads),
+    ...(checkpoint === undefined ? {} : { DIOPTER_BENCH_CHECKPOINT: checkpoint }),
     // Freed tensors stay in the heap, in huge pages, instead of being mapped and zeroed anew in every repetition.
     GLIBC_TUNABLES:
       'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592',
@@ -38,11 +42,11 @@ function environment(blas, threads) {
   }
 }
 
-/** @param {string} setting @param {number} threads @returns {Process} */
-function startProcess(setting, threads) {
+/** @param {string} setting @param {Options} options @returns {Process} */
+function startProcess(setting, options) {
   // -B: no __pycache__ in the tree.
   const child = spawn(python, ['-B', script], {
-    env: environment(setting, threads),
+    env: environment(setting, options),
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   /** @type {{ resolve: (value: any) => void, reject: (error: Error) => void }[]} */
@@ -89,10 +93,11 @@ function startProcess(setting, threads) {
  * times its forms and keeps the fastest; that call's `forms` has their seconds.
  * `once` runs the script with these arguments in a process of its own, and returns the JSON that it prints.
  *
- * @param {{ threads?: number }} [options] threads: as many as the other side of the bench uses
+ * @param {Partial<Options>} [given]
  * @returns {Promise<Peer | { skipped: string }>}
  */
-export async function startPeer({ threads = availableParallelism() } = {}) {
+export async function startPeer(given = {}) {
+  const options = { threads: availableParallelism(), ...given }
   if (spawnSync(python, ['-c', 'import torch']).status !== 0) {
     return { skipped: `${python} has no torch: apt-get install python3-torch (see bench/peers/README.md)` }
   }
@@ -100,7 +105,7 @@ export async function startPeer({ threads = availableParallelism() } = {}) {
   if (!found.includes('openblas-openmp')) {
     return { skipped: 'no OpenMP OpenBLAS: apt-get install libopenblas0-openmp; slower BLAS builds do not count' }
   }
-  const processes = found.map((name) => startProcess(name, threads))
+  const processes = found.map((name) => startProcess(name, options))
   const close = () => {
     for (const each of processes) each.close()
   }
@@ -122,7 +127,7 @@ export async function startPeer({ threads = availableParallelism() } = {}) {
     settings: found,
     once: (args, setting = 'openblas-openmp') =>
       JSON.parse(
-        execFileSync(python, ['-B', script, ...args], { encoding: 'utf8', env: environment(setting, threads) }),
+        execFileSync(python, ['-B', script, ...args], { encoding: 'utf8', env: environment(setting, options) }),
       ),
     async time(setting, caseName, options = {}) {
       const chosen = processes.find((each) => each.setting === setting)

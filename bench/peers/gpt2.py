@@ -1,15 +1,31 @@
-"""GPT-2-small's shape with random weights, as a PyTorch expert writes it for two CPU cores.
+"""GPT-2-small's shape, as a PyTorch expert writes it for two CPU cores: the bench's checkpoint, or random weights of its own.
 
 Letters in shapes: B batch, P position, H heads, D d_head, E d_model, V vocabulary, N rows times positions.
 """
 
+import json
 import math
+import os
 import time
 
 import torch
 import torch.nn.functional as F
 
-N_LAYERS, N_HEADS, D_HEAD, D_MODEL, D_MLP, N_CTX, D_VOCAB = 12, 12, 64, 768, 3072, 1024, 50257
+from load import load_safetensors
+
+# The folder with the weights of the other side.
+CHECKPOINT = os.environ.get("DIOPTER_BENCH_CHECKPOINT")
+
+
+def read_config():
+    if CHECKPOINT is None:
+        return {"n_layer": 12, "n_head": 12, "n_embd": 768, "n_ctx": 1024, "vocab_size": 50257}
+    with open(os.path.join(CHECKPOINT, "config.json")) as file:
+        return json.load(file)
+
+
+N_LAYERS, N_HEADS, D_MODEL, N_CTX, D_VOCAB = map(read_config().get, ("n_layer", "n_head", "n_embd", "n_ctx", "vocab_size"))
+D_HEAD, D_MLP = D_MODEL // N_HEADS, 4 * D_MODEL
 EPS = 1e-5
 ATTENTION_SCALE = 1 / math.sqrt(D_HEAD)
 
@@ -43,31 +59,39 @@ class Block:
 
 class Gpt2:
     def __init__(self, seed=0):
+        stored = CHECKPOINT and load_safetensors(os.path.join(CHECKPOINT, "model.safetensors"), "read")
         generator = torch.Generator().manual_seed(seed)
 
-        def normal(*shape):
-            return torch.randn(*shape, generator=generator).mul_(0.02)
+        def weight(name, *shape, mean=0):
+            if stored:
+                return stored[name].view(shape)
+            return torch.randn(*shape, generator=generator).mul_(0.02).add_(mean)
 
-        self.W_E = normal(D_VOCAB, D_MODEL)
-        self.W_pos = normal(N_CTX, D_MODEL)
+        def norm_weights(name):
+            return weight(f"{name}.weight", D_MODEL, mean=1), weight(f"{name}.bias", D_MODEL)
+
+        def projection(name, size_in, size_out):
+            return Projection(weight(f"{name}.weight", size_in, size_out), weight(f"{name}.bias", size_out))
+
+        # [V, E] is the layout that gemm and gemv both like for the unembedding, which is tied.
+        self.W_E = self.W_U = weight("wte.weight", D_VOCAB, D_MODEL)
+        self.W_pos = weight("wpe.weight", N_CTX, D_MODEL)
         self.blocks = []
-        for _ in range(N_LAYERS):
+        for i in range(N_LAYERS):
             block = Block()
-            block.ln1 = (1 + normal(D_MODEL), normal(D_MODEL))
-            block.qkv = Projection(normal(D_MODEL, 3 * D_MODEL), normal(3 * D_MODEL))
-            block.out = Projection(normal(D_MODEL, D_MODEL), normal(D_MODEL))
-            block.ln2 = (1 + normal(D_MODEL), normal(D_MODEL))
-            block.mlp_in = Projection(normal(D_MODEL, D_MLP), normal(D_MLP))
-            block.mlp_out = Projection(normal(D_MLP, D_MODEL), normal(D_MODEL))
+            block.ln1 = norm_weights(f"h.{i}.ln_1")
+            block.qkv = projection(f"h.{i}.attn.c_attn", D_MODEL, 3 * D_MODEL)
+            block.out = projection(f"h.{i}.attn.c_proj", D_MODEL, D_MODEL)
+            block.ln2 = norm_weights(f"h.{i}.ln_2")
+            block.mlp_in = projection(f"h.{i}.mlp.c_fc", D_MODEL, D_MLP)
+            block.mlp_out = projection(f"h.{i}.mlp.c_proj", D_MLP, D_MODEL)
             self.blocks.append(block)
-        self.ln_final = (1 + normal(D_MODEL), normal(D_MODEL))
-        # The unembedding is not tied, as in TransformerLens; [V, E] is the layout gemm and gemv both like.
-        self.W_U = normal(D_VOCAB, D_MODEL)
+        self.ln_final = norm_weights("ln_f")
         # Added to the scores: 0 on and below the diagonal, -inf above.
         self.mask = torch.full((N_CTX, N_CTX), -math.inf).triu_(1)
 
     def parameters_mb(self):
-        count = self.W_E.numel() + self.W_pos.numel() + self.W_U.numel()
+        count = self.W_E.numel() + self.W_pos.numel()
         for b in self.blocks:
             count += sum(p.in_out.numel() + p.bias.numel() for p in (b.qkv, b.out, b.mlp_in, b.mlp_out))
             count += sum(t.numel() for t in (*b.ln1, *b.ln2))

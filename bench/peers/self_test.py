@@ -24,14 +24,16 @@ def plain_forward(model, tokens, edit=lambda name, value: value):
         qkv = layer_norm(x, block.ln1) @ block.qkv.in_out + block.qkv.bias
         zs = []
         for h in range(gpt2.N_HEADS):
-            q, k, v = (qkv[:, part * E + h * D : part * E + (h + 1) * D] for part in range(3))
-            scores = (q @ k.t() / 8).masked_fill(torch.ones(P, P).triu(1).bool(), float("-inf"))
+            q, k, v = (
+                edit((i, "qkv"[part], h), qkv[:, part * E + h * D : part * E + (h + 1) * D]) for part in range(3)
+            )
+            scores = (q @ k.t() * gpt2.ATTENTION_SCALE).masked_fill(torch.ones(P, P).triu(1).bool(), float("-inf"))
             zs.append(scores.softmax(-1) @ v)
         z = edit((i, "z"), torch.stack(zs, 1))  # [P, H, D]
         x = x + z.reshape(P, E) @ block.out.in_out + block.out.bias
         pre = layer_norm(x, block.ln2) @ block.mlp_in.in_out + block.mlp_in.bias
         post = 0.5 * pre * (1 + torch.tanh(0.7978845608028654 * (pre + 0.044715 * pre.pow(3))))
-        x = x + post @ block.mlp_out.in_out + block.mlp_out.bias
+        x = x + edit((i, "mlp_out"), post @ block.mlp_out.in_out + block.mlp_out.bias)
     return layer_norm(x, model.ln_final) @ model.W_U.t()
 
 
@@ -100,7 +102,7 @@ def self_test(peer):
     expected = plain_forward(model, clean[0], seen(kept))
     cache = gpt2.forward_cache(model, clean)
     check("cache: logits", cache["logits"][0], expected)
-    for i in (0, 11):
+    for i in (0, gpt2.N_LAYERS - 1):
         check(f"cache: resid_pre {i}", cache[f"blocks.{i}.hook_resid_pre"][0], kept[i, "resid_pre"])
         check(f"cache: z {i}", cache[f"blocks.{i}.attn.hook_z"][0], kept[i, "z"])
     rows = torch.stack([plain_forward(model, row)[-1] for row in peer.long])
@@ -135,6 +137,43 @@ def self_test(peer):
             for form, function in peer.cases[f"{case}_{kind}"].items():
                 for metric in ("logits", "difference"):
                     check(f"{case}_{kind} {form} {metric}", function({"metric": metric}).view_as(cells), cells)
+
+    # Path patching: one run in which all but the sender is held, and one in which the receiver reads what it read there.
+    held = {}
+    target = difference(plain_forward(model, corrupted[0], seen(held)))
+
+    def plain_edge(sender, column):
+        sender_layer, sender_head = divmod(sender, gpt2.N_HEADS)
+        layer, part, head = column // (3 * gpt2.N_HEADS), column // gpt2.N_HEADS % 3, column % gpt2.N_HEADS
+        receiver, read = (layer, "qkv"[part], head), {}
+
+        def hold(name, x):
+            if name[1] == "z":
+                x = held[name].clone()
+                if name[0] == sender_layer:
+                    x[:, sender_head] = kept[name][:, sender_head]
+            elif name[1] == "mlp_out":
+                x = held[name]
+            read[name] = x
+            return x
+
+        plain_forward(model, corrupted[0], hold)
+        return difference(plain_forward(model, corrupted[0], lambda n, x: read[n] if n == receiver else x)) - target
+
+    for case, options in (("path_patch_cells", {"limit": 6}), ("path_patch_batched", {"limit": 1})):
+        for form, function in peer.cases[case].items():
+            for metric in ("logits", "difference"):
+                effects = function({**options, "metric": metric})
+                edges = (~effects.isnan()).nonzero()
+                some = edges[:: max(1, len(edges) // 6)]
+                expected = torch.stack([plain_edge(sender, column) for sender, column in some.tolist()])
+                spread = float(expected.max() - expected.min())
+                check(f"{case} {form} {metric}", effects[some[:, 0], some[:, 1]], expected, 0.02 * spread)
+
+    # Edge attribution: two ways to the same gradients.
+    forms = {form: function({}) for form, function in peer.cases["edge_attribution"].items()}
+    for form in ("pulled_back", "pulled_back_together"):
+        check(f"edge_attribution {form}", forms[form].nan_to_num(), forms["published"].nan_to_num(), 1e-5)
 
     # Attribution: gradients of the plain forward, from a leaf added to every activation.
     for case, pair in (("1x16", peer.pair), ("8x32", peer.pairs)):

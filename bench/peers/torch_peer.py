@@ -4,10 +4,12 @@
     {"case": NAME, "repeat": 1, "form": NAME?}       -> {"case", "form", "seconds": [...], "peakRssMb"}
 
 Without "form" the first request of a case times all its forms and keeps the fastest; the answer's "forms" has their
-seconds. Sweeps take "metric": "logits" or "difference"; their cells take "limit": n, and the answer's seconds are
-then scaled to all cells, and "scaledFrom" says from how many.
+seconds. Sweeps take "metric": "logits" or "difference", and "pair" and "answers" in place of the peer's own; with "limit": n
+they run a part of the cells, the answer's seconds are then scaled to all cells, and "scaledFrom" says from how many. With
+"values" the answer also has what the last repetition returned, null for what was not computed.
 
     torch_peer.py --self-test           every form against one plain computation
+    torch_peer.py --memory REQUEST      peak memory of one repetition in this fresh process, as JSON
     torch_peer.py --load FILE FORM      one load in this fresh process, as JSON
     torch_peer.py --train CASE FORM     peak memory of three training steps in this fresh process, as JSON
     torch_peer.py --one-step CASE FILE  a training step's batch, and its parameters before and after, as safetensors
@@ -15,17 +17,27 @@ then scaled to all cells, and "scaledFrom" says from how many.
 """
 
 import json
+import math
 import os
 import sys
 import time
 
 import torch
 
+import edges
 import gpt2
 import sweeps
 import training
 from load import LOAD_FORMS, load_case, load_once, peak_rss_mb, reset_peak_rss, save_tensors
 
+# Sweeps that may run in part: how many cells there are, and how many of them a limit of 1 runs.
+SWEPT = {
+    "sweep_resid_pre_cells": (gpt2.N_LAYERS * 16, 1),
+    "sweep_heads_cells": (gpt2.N_LAYERS * gpt2.N_HEADS, 1),
+    "path_patch_cells": (edges.HEAD_EDGES, 1),
+    "path_patch_batched": (edges.HEAD_EDGES, edges.HEAD_EDGES // gpt2.N_HEADS),
+    "edges_one_by_one": (edges.EDGES, 1),
+}
 THREADS = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count())
 
 
@@ -52,11 +64,16 @@ class Peer:
         model, answers = self.model, self.answers
         pair, pairs = self.pair, self.pairs
 
-        def sweep(function, *rest):
-            return lambda r: function(model, *pair, answers, r.get("metric", "logits"), *rest)
+        def asked(r):
+            """Prompts, answers and metric of a request."""
+            prompts = [torch.tensor([tokens]) for tokens in r["pair"]] if "pair" in r else pair
+            return *prompts, r.get("answers", answers), r.get("metric", "logits")
 
-        def cells(function):
-            return lambda r: function(model, *pair, answers, r.get("metric", "logits"), r.get("limit"))
+        def sweep(function, *rest):
+            return lambda r: function(model, *asked(r), *rest)
+
+        def cells(function, *rest):
+            return lambda r: function(model, *asked(r), *rest, r.get("limit"))
 
         def attribution(of):
             return {
@@ -85,6 +102,15 @@ class Peer:
                 "from_layer": sweep(sweeps.heads_from_layer),
                 "staircase": sweep(sweeps.heads_staircase),
             },
+            "path_patch_cells": {"one_forward_per_edge": cells(edges.path_cells)},
+            "path_patch_batched": {f"{n}_senders": cells(edges.path_batched, n) for n in (4, 8, 16)},
+            "edge_attribution": {
+                "published": sweep(edges.eap_published),
+                "pulled_back": sweep(edges.eap, False),
+                "pulled_back_together": sweep(edges.eap, True),
+            },
+            # Any edge takes as long as one between heads.
+            "edges_one_by_one": {"one_forward_per_edge": cells(edges.path_cells)},
             "attribution_patching_1x16": attribution(pair),
             "attribution_patching_8x32": attribution(pairs),
             "greedy_decode_64": {
@@ -105,20 +131,18 @@ class Peer:
         return step
 
     def time_once(self, function, request):
-        """Seconds of one repetition; what it returns lives until the clock has stopped, then goes."""
+        """Seconds of one repetition, and what it returned."""
         start = time.perf_counter()
-        kept = function(request)
-        seconds = time.perf_counter() - start
-        del kept
-        return seconds
+        returned = function(request)
+        return time.perf_counter() - start, returned
 
     def time_forms(self, forms, request):
         """Best seconds of each form: one repetition, then two more of those within half again of the fastest."""
-        times = {form: self.time_once(function, request) for form, function in forms.items()}
+        times = {form: self.time_once(function, request)[0] for form, function in forms.items()}
         near = [form for form in forms if times[form] <= 1.5 * min(times.values())]
         for _ in range(2):
             for form in near if len(near) > 1 else []:
-                times[form] = min(times[form], self.time_once(forms[form], request))
+                times[form] = min(times[form], self.time_once(forms[form], request)[0])
         return times
 
     def run(self, request):
@@ -140,11 +164,17 @@ class Peer:
         if form not in forms:
             raise ValueError(f"{name} has no form {form!r}; forms: {', '.join(forms)}")
         reset_peak_rss()
-        seconds = [self.time_once(forms[form], request) for _ in range(request.get("repeat", 1))]
-        limit, total = request.get("limit"), {"sweep_resid_pre_cells": 192, "sweep_heads_cells": 144}.get(name)
-        if limit and total:
-            seconds = [s * total / limit for s in seconds]
-            answer["scaledFrom"] = limit
+        seconds = []
+        for _ in range(request.get("repeat", 1)):
+            elapsed, returned = self.time_once(forms[form], request)
+            seconds.append(elapsed)
+        limit = request.get("limit")
+        if limit and name in SWEPT:
+            total, per_limit = SWEPT[name]
+            seconds = [s * total / (limit * per_limit) for s in seconds]
+            answer["scaledFrom"] = limit * per_limit
+        if request.get("values"):
+            answer["values"] = [None if math.isnan(x) else x for x in returned.flatten().tolist()]
         return {"form": form, "seconds": seconds, "peakRssMb": peak_rss_mb(), **answer}
 
     def hello(self):
@@ -181,6 +211,14 @@ def probe():
     small = best(lambda: [torch.mm(few, w) for w in weights], 12)
     flops = 2 * 768 * 3072 / 1e9
     return {"matmulGflops": 1024 * flops / large, "fewRowsGflops": 16 * 12 * flops / small}
+
+
+def memory_once(request):
+    """Peak memory of one repetition, over what this process held before it, the model included."""
+    peer = Peer()
+    reset_peak_rss()
+    baseline = peak_rss_mb()
+    return {"baselineRssMb": baseline, "peakRssMb": peer.run(request)["peakRssMb"]}
 
 
 def train_once(case, form):
@@ -230,6 +268,8 @@ if __name__ == "__main__":
         sys.exit(self_test(Peer()))
     elif sys.argv[1:2] == ["--load"]:
         print(json.dumps(load_once(sys.argv[2], sys.argv[3])))
+    elif sys.argv[1:2] == ["--memory"]:
+        print(json.dumps(memory_once(json.loads(sys.argv[2]))))
     elif sys.argv[1:2] == ["--train"]:
         print(json.dumps(train_once(sys.argv[2], sys.argv[3])))
     elif sys.argv[1:2] == ["--one-step"]:

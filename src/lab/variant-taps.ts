@@ -1,5 +1,5 @@
 import { DiopterError } from '../errors/index.ts'
-import { concat, type Shape, sizeOf, stridesOf, type Tensor, tensor } from '../tensor/index.ts'
+import { concat, type Shape, sameShape, sizeOf, stridesOf, type Tensor, tensor } from '../tensor/index.ts'
 import { applyResolved, checkEdited, headAxisOf, noSuchAxis, requireLength } from './apply-edit.ts'
 import { type ArrayValue, type EditFunction, type ResolvedEdit, resolveIndices, type ValueEdit } from './edits.ts'
 import { isAttentionHook, layerOf } from './hook-names.ts'
@@ -81,6 +81,12 @@ export class VariantTaps implements Taps {
     const data = new Uint8Array(sizeOf(sizes))
     const strides = stridesOf(sizes)
     const leading = this.leading(hook)
+    const ofRow = new Map<number, number[]>()
+    leading.forEach(({ row }, i) => {
+      const own = ofRow.get(row)
+      if (own) own.push(i)
+      else ofRow.set(row, [i])
+    })
     const queries = this.layout.queryPositions()
     for (const { row, edit } of edits) {
       const at = (list: readonly number[] | undefined, axis: number, what: string): readonly number[] => {
@@ -96,14 +102,14 @@ export class VariantTaps implements Taps {
         attention && positions
           ? queries.flatMap((q, i) => (positions.has(q) ? [i] : []))
           : at(undefined, attention ? 2 : -1, 'positions')
-      leading.forEach((place, i) => {
-        if (place.row !== row || (!attention && positions && !positions.has(place.position))) return
+      for (const i of ofRow.get(row) ?? []) {
+        if (!attention && positions && !positions.has(leading[i]!.position)) continue
         for (const head of heads) {
           const base = i * strides[0]! + (headAxis < 0 ? 0 : head * strides[headAxis]!)
           if (!attention) for (const f of features) data[base + f * strides[featureAxis]!] = 1
           else for (const q of queryIndices) for (const k of keys) data[base + q * strides[2]! + k] = 1
         }
-      })
+      }
     }
     return tensor(data, sizes, 'bool')
   }
@@ -252,6 +258,10 @@ function broadcastInto(
     throw new DiopterError(
       `The value given for ${hook} has shape [${given.join(', ')}]; it must broadcast to [${shape.join(', ')}].`,
     )
+  if (data instanceof Float32Array && sameShape(from, shape)) {
+    target.set(data)
+    return
+  }
   const strides = stridesOf(shape)
   const fromStrides = stridesOf(from)
   for (let i = 0; i < target.length; i++) {

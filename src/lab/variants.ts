@@ -72,7 +72,8 @@ export async function runVariants(
   // with may be the first variant: it is in the first batch.
   const byEntry = (a: Plan, b: Plan) => a.enters - b.enters || a.index - b.index
   plans.sort((a, b) => Number(b.index === 0) - Number(a.index === 0) || byEntry(a, b))
-  const fitting = Math.floor(memoryBytes / bytesPerRow(model, length, metric))
+  const start = plans.reduce((least, plan) => Math.min(least, plan.start), length)
+  const fitting = Math.floor(memoryBytes / bytesPerRow(model, length, reuses(plans, length) ? start : 0, metric))
   const watched = onBatch ? Math.floor(plans.length / WATCHED_BATCHES) : Number.POSITIVE_INFINITY
   const perBatch = Math.max(1, Math.min(fitting, watched))
   const values = new Array<number>(variants.length).fill(Number.NaN)
@@ -113,6 +114,11 @@ interface Plan extends StaircaseRow {
   readonly edits: readonly Omit<PlacedEdit, 'row'>[]
 }
 
+/** Whether rows take over the base run's positions before their first edited one. */
+function reuses(plans: readonly Plan[], length: number): boolean {
+  return plans.reduce((sum, { start }) => sum + start, 0) >= REUSE_PAYS_FROM * plans.length * length
+}
+
 /** The metric of the base run and of every row of one batch. */
 async function runBatch(
   model: Model,
@@ -122,8 +128,8 @@ async function runBatch(
   { signal }: VariantsOptions,
 ): Promise<number[]> {
   const length = prompt.ids.length
-  const saved = plans.reduce((sum, { start }) => sum + start, 0) / (plans.length * length)
-  const rows = plans.map(({ enters, start }) => ({ enters, start: saved >= REUSE_PAYS_FROM ? start : 0 }))
+  const reusing = reuses(plans, length)
+  const rows = plans.map(({ enters, start }) => ({ enters, start: reusing ? start : 0 }))
   // A traced edit may look at every position of its row, so nothing is left out for it.
   const traced = plans.some(({ edits }) => edits.some(({ edit }) => typeof edit === 'function'))
   const last = metric.positions === 'last'
@@ -236,9 +242,13 @@ async function place(
   return hooks.map((hook) => ({ hook, edit: resolved.get(hook)! }))
 }
 
-/** An estimate of one row's live activations: a few residual-sized and MLP-sized tensors, scores, and its logits. */
-function bytesPerRow({ config }: Model, length: number, metric: Metric): number {
+/**
+ * An estimate of one row's live activations, whose positions are its own from `start` on: a few residual-sized and MLP-sized
+ * tensors and scores at these, the keys and values of all, and its logits.
+ */
+function bytesPerRow({ config }: Model, length: number, start: number, metric: Metric): number {
   const token = 8 * config.d_model + 3 * config.d_mlp + 3 * config.n_heads * length
+  const taken = 2 * config.n_key_value_heads * config.d_head
   const logits = (metric.positions === 'last' ? 1 : length) * config.d_vocab * 3
-  return 4 * (length * token + logits)
+  return 4 * ((length - start) * token + start * taken + logits)
 }

@@ -53,13 +53,15 @@ export function staircaseLayout(
 
   /** For each token of `to`, the token of `from` that has its value: its own, or the base run's. */
   const follow = (from: TokenPlaces, to: TokenPlaces): BigInt64Array => {
-    const index = new Map<number, number>()
+    // [rows + 1, P], the base run first
+    const index = new Int32Array((rows.length + 1) * length).fill(-1)
     from.rows.forEach((row, i) => {
-      index.set((row + 1) * length + from.positions[i]!, i)
+      index[(row + 1) * length + from.positions[i]!] = i
     })
     return BigInt64Array.from(to.rows, (row, i) => {
       const position = to.positions[i]!
-      return BigInt(index.get((row + 1) * length + position) ?? index.get(position)!)
+      const own = index[(row + 1) * length + position]!
+      return BigInt(own < 0 ? index[position]! : own)
     })
   }
   const move = (live: readonly Tensor[], to: TokenPlaces): Tensor[] => {
@@ -68,13 +70,34 @@ export function staircaseLayout(
     return live.map((x) => x.gather(index, 0))
   }
   const rectangular = () => places.rows.length === present.length * queries.length
+  // Both ways between tokens and rows are sought once for as long as the same tokens are there.
+  const wholeRows = memo((from: TokenPlaces) =>
+    memo((key: string) => {
+      const positions = key.split(' ').map(Number)
+      return tensor(
+        follow(
+          from,
+          place(present, () => 0, positions),
+        ),
+        [present.length, positions.length],
+      )
+    }),
+  )
+  const ownTokens = memo((to: TokenPlaces) =>
+    tensor(
+      follow(
+        place(present, () => 0, queries),
+        to,
+      ),
+      [to.rows.length],
+    ),
+  )
   /** [N, ...] -> [R, positions, ...]: what attention sees of every row. */
   const asRows = (x: Tensor, positions: readonly number[]): Tensor => {
     const shape = x.shape.slice(1)
     if (rectangular() && positions.length === queries.length)
       return x.reshape(present.length, positions.length, ...shape)
-    const whole = place(present, () => 0, positions)
-    return x.gather(tensor(follow(places, whole), [present.length, positions.length]), 0)
+    return x.gather(wholeRows(places)(positions.join(' ')), 0)
   }
   const rotary = memo((current: TokenPlaces) => {
     const { cos, sin } = rotaryTables(config, current.positions)
@@ -119,8 +142,7 @@ export function staircaseLayout(
       const [batch, count, ...shape] = z.shape as [number, number, ...number[]]
       const flat = z.reshape(batch * count, ...shape)
       if (rectangular()) return flat
-      const whole = place(present, () => 0, queries)
-      return flat.gather(tensor(follow(whole, places), [places.rows.length]), 0)
+      return flat.gather(ownTokens(places), 0)
     },
     mask: (layer) => mask([config.attn_windows[layer] ?? -1, ...queries].join(' ')),
   }

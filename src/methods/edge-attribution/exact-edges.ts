@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../errors/index.ts'
 import type { Model } from '../../lab/index.ts'
 import type { Direction, PreparedPair } from '../patching/prompt-pair.ts'
 import { patchChosen } from '../path-patching/path-patch-sweep.ts'
@@ -24,6 +25,7 @@ export async function patchSampled(
   options: MethodOptions,
   meter: Meter,
 ): Promise<ExactEdge[]> {
+  throwIfAborted(options.signal)
   const [senders, receivers] = [allSenders(model.config), allReceivers(model.config)]
   const top = largestIndices(scores, TOP_EDGES)
   const others = shuffledIndices(scores.length, options.seed ?? 0)

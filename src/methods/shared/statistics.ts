@@ -73,8 +73,13 @@ export interface Summary {
 /** The means of every column of `rows` [samples][columns], with seeded bootstrap intervals where there are several samples. */
 export function summarizeRows(rows: readonly (readonly (number | null)[])[], seed: number): Summary {
   const means = rows[0]!.map((_, column) => {
-    const values = rows.flatMap((row) => row[column] ?? [])
-    return values.length === rows.length ? mean(values) : null
+    let sum = 0
+    for (const row of rows) {
+      const value = row[column] ?? null
+      if (value === null) return null
+      sum += value
+    }
+    return sum / rows.length
   })
   if (rows.length < 2) return { means, low: null, high: null }
   const intervals = bootstrapMeans(
