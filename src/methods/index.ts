@@ -6,7 +6,6 @@ export {
   type PairedPart,
 } from './ablation/ablate-pairs.ts'
 export { type AblationValues, ablation } from './ablation/ablation.ts'
-export type { TopPart } from './ablation/ablation-checks.ts'
 export type { Downstream, Placement } from './ablation/ablation-distribution.ts'
 export {
   ABLATABLE,
@@ -25,6 +24,7 @@ export {
   selfRepair,
 } from './ablation/self-repair.ts'
 export { COMPONENT_WHATS, type ComponentWhat } from './ablation/self-repair-runs.ts'
+export type { TopPart } from './ablation/top-parts.ts'
 export {
   causalScrubbing,
   type ScrubbedNode,

@@ -30,6 +30,7 @@ export {
 export { type ModelSpec, type RunSpec, type RunSpecInput, runResultSchema, runSpecSchema } from './schema.ts'
 export { toCommand, toScript } from './script.ts'
 export { type Claim, type MethodClaims, restrictClaims, type TruthRun } from './truth-tests/claims.ts'
+export { askedQuestions, questionPrompts } from './truth-tests/question-claims.ts'
 export { type AnyClaims, claimingMethods, claimsOf } from './truth-tests/table.ts'
 export {
   type CheckCounts,

@@ -28,6 +28,8 @@ const armSchema = v.variant('measure', [
         model: v.string(),
         prompts: v.optional(v.array(v.any()), []),
         parameters: v.optional(v.record(v.string(), v.unknown()), {}),
+        /** A file with a hypothesis and its questions, in place of prompts. */
+        hypothesis: v.optional(v.string()),
       }),
     ),
   }),
@@ -110,17 +112,19 @@ async function measureTrained(
     readonly model: string
     readonly prompts: readonly unknown[]
     readonly parameters: Readonly<Record<string, unknown>>
+    readonly hypothesis?: string | undefined
   }[],
   { engine, seed, resources, signal }: ArmContext,
 ): Promise<Measures> {
   const said: { model: string; check: string; verdict: string; measured: number | string | null }[] = []
-  for (const { model: folder, prompts, parameters } of runs) {
+  for (const { model: folder, hypothesis: file, ...own } of runs) {
     const model = await openFolderModel(folder, resources, engine)
     if (!model) {
       said.push({ model: folder, check: 'all', verdict: 'absent', measured: 'this folder has no model.safetensors' })
       continue
     }
     try {
+      const { prompts, parameters } = file === undefined ? own : await hypothesisIn(file, own, resources)
       const result = await methodOf(method).run(model, prompts, parameters, { edits: [], seed, signal })
       for (const { name, verdict, measured } of result.checks)
         if (checks.includes(name)) said.push({ model: folder, check: name, verdict, measured })
@@ -138,4 +142,14 @@ async function measureTrained(
     curves: {},
     tables: { said },
   }
+}
+
+/** The questions of a hypothesis' file as prompts, and the hypothesis beside the other parameters. */
+async function hypothesisIn(
+  file: string,
+  { parameters }: { readonly parameters: Readonly<Record<string, unknown>> },
+  resources: ArmContext['resources'],
+) {
+  const { questions, ...hypothesis } = JSON.parse(new TextDecoder().decode(await resources.readFile(file)))
+  return { prompts: questions as readonly unknown[], parameters: { ...parameters, hypothesis } }
 }

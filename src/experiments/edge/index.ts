@@ -1,6 +1,8 @@
 import { type AnyClaims, claimsOf, restrictClaims } from '../../runs/index.ts'
 import type { Experiment } from '../experiment.ts'
+import { ablationWorth } from './ablation-claims.ts'
 import { edgeExperiment } from './edge-case.ts'
+import { scrubbedExplains } from './scrub-claims.ts'
 import type { WatchedMethod } from './trials.ts'
 
 const isCopying = ({ name }: { readonly name: string }) => name.endsWith('copies')
@@ -10,6 +12,13 @@ const compositionChecks = ['composition is no common direction', 'composition in
 
 const normChecks = ["holding the final norm's scale changes little"]
 const directionChecks = ['both directions agree']
+
+const ablationChecks = [
+  ...['zero', 'mean'].map((kind) => `${kind} and resample ablation agree`),
+  'later layers do not make up for the top parts',
+]
+
+const scrubChecks = ['per-example KL tells the same as the mean loss', 'the data vary every input by itself']
 
 const patching = claimsOf('patch')
 /** What a part restores, taken for what the answer loses without it. */
@@ -23,6 +32,14 @@ const restoredIsNeeded: AnyClaims = {
 const cases: Readonly<Record<string, WatchedMethod>> = {
   'edge-layer-norm': { method: 'attribute', claims: claimsOf('attribute'), checks: normChecks },
   'edge-activation-patching': { method: 'patch', claims: restoredIsNeeded, checks: directionChecks },
+  'edge-ablation': { method: 'ablate', claims: ablationWorth, checks: ablationChecks },
+  'edge-causal-scrubbing': {
+    method: 'scrub',
+    claims: scrubbedExplains,
+    checks: scrubChecks,
+    // So many that answers are wrong by their mechanism, and not by chance.
+    parameters: { samples: 1024 },
+  },
   'edge-eigenvalue-copying': {
     method: 'circuits',
     claims: restrictClaims(claimsOf('circuits'), isCopying, eigenvalueChecks),

@@ -44,7 +44,7 @@ export async function ablationSource(
   const long = tokenized.flatMap((other, i) => (other.length >= ids.length ? [i] : []))
   // A prompt that begins as this one would replace nothing.
   const others = long.filter((i) => ids.some((id, p) => tokenized[i]![p] !== id))
-  const picked = chosen(others, draws, seed)
+  const picked = chosen(others, draws, seed, ids)
   const shuffled = reference ? [] : shufflings(ids, draws, seed)
   const drawn = reference ? picked.map((i) => tokenized[i]!.slice(0, ids.length)) : shuffled
   refuse(kind, reference !== undefined, long.length, drawn.length, ids.length)
@@ -111,9 +111,9 @@ function refuse(kind: AblationKind, hasReference: boolean, long: number, drawn: 
     )
 }
 
-/** Some of the entries, in a random order. */
-function chosen(entries: readonly number[], count: number, seed: number): number[] {
-  const order = permutation(entries.length, randomSource(seed, 'resample'))
+/** Some of the entries, in a random order, which is another one for every prompt: errors of questions then average out. */
+function chosen(entries: readonly number[], count: number, seed: number, prompt: readonly number[]): number[] {
+  const order = permutation(entries.length, randomSource(seed, 'resample', ...prompt))
   return Array.from(order.subarray(0, count), (i) => entries[i]!)
 }
 

@@ -27,11 +27,12 @@ import { CANCELLED_CHECKS, keepDone, partialResults, type Standing, unlessCancel
 import { type AskedMetric, askMetric, type MetricName, type NamedToken, type Question } from '../shared/question.ts'
 import { Meter, type MethodResult } from '../shared/result.ts'
 import { mean, summarizeRows } from '../shared/statistics.ts'
-import { ablationChecks, type TopPart } from './ablation-checks.ts'
+import { ablationChecks } from './ablation-checks.ts'
 import { type Placement, placement } from './ablation-distribution.ts'
 import { type AblateWhat, type AblationKind, type AblationOptions, ablatedParts, type Part } from './ablation-parts.ts'
 import { type AblationSource, ablationSource } from './ablation-source.ts'
 import { type DrawnSweep, sweepDraws } from './ablation-sweep.ts'
+import type { TopPart } from './top-parts.ts'
 
 /** A number per part and what it is without any ablation. */
 interface Effects {
@@ -59,7 +60,7 @@ export interface AblationValues extends Effects {
    * typical deviations, `length` over their mean length, distance from the `nearest` over what is usual.
    */
   readonly placement: { readonly distance: Nested; readonly length: Nested; readonly nearest: Nested }
-  /** The parts with the largest effects on the first question, looked at closely; empty where the checks were not made. */
+  /** The parts with the largest effects or direct contributions, looked at closely; empty where the checks were not made. */
   readonly top: readonly TopPart[]
   /** The axes of `values` in order, with what each index stands for. */
   readonly axes: Readonly<Record<string, readonly number[]>>
@@ -165,7 +166,7 @@ export async function ablation(
   })
   if (complete) onPartial?.(results)
   const looked = complete
-    ? await unlessCancelled(options.signal, () => ablationChecks(model, parts, results[0]!, kind, options, meter))
+    ? await unlessCancelled(options.signal, () => ablationChecks(model, parts, results, kind, options, meter))
     : null
   return assemble(results, { checks: looked?.checks ?? CANCELLED_CHECKS, complete: looked !== null }, looked?.top)
 }

@@ -109,6 +109,26 @@ describe('ablation of compiled models', () => {
   })
 
   it.each(SEEDS)(
+    'seed %i: what zero takes from one answer it gives to another: checks ask about the mean',
+    async (seed) => {
+      const compiled = compileModel('constant-head', { seed, mislead: 0.4 })
+      const constant = partOf(compiled, 'constant')
+      await opened(compiled, async (model) => {
+        const run = (questions: readonly CompiledQuestion[]) =>
+          ablation(model, questions.map(asked), { kind: 'zero', reference: referenceOf(compiled) })
+        const [one, all] = [await run([asking(compiled, 'Y')]), await run(compiled.questions)]
+        const shares = [one, all].map(({ values }) => Math.abs(ofHead(values.effect, constant) / values.base))
+        expect(shares[0]!).toBeGreaterThan(0.5)
+        expect(shares[1]!).toBeLessThan(0.2)
+        expect([one, all].map(({ checks }) => verdictOf(checks, /zero and resample/))).toEqual(['fails', 'holds'])
+        const { effects, resampleError } = all.values.top.find(({ part }) => part === constant)!
+        expect(effects.zero!).toBeCloseTo(ofHead(all.values.effect, constant), 5)
+        expect([effects.resample!, resampleError!].every((x) => Math.abs(x) < 1e-4)).toBe(true)
+      })
+    },
+  )
+
+  it.each(SEEDS)(
     'seed %i: the mean closes a bimodal gate that no real value closes, and the checks say so',
     async (seed) => {
       for (const mislead of [1, 0]) {

@@ -112,17 +112,43 @@ describe.each([1, 2, 3])('planted truth, seed %i:', (seed) => {
     const wrong = await scrubbed(hidden, gateHypothesis(hidden, ['a']))
     expect(wrong.values.recovered.recovered).toBeGreaterThanOrEqual(0.95)
     expect(verdictOf(wrong.checks, BALANCE)).toBe('fails')
-    expect(wrong.values.balance.hidden).toEqual([placeOf(hidden, 'bit b')])
+    // Among 64 examples other positions may look suspicious, too: scrubbing with them drawn anew decides.
+    expect(wrong.values.balance.constant).toContain(placeOf(hidden, 'bit b'))
     const right = await scrubbed(hidden, gateHypothesis(hidden, ['a', 'b']))
     expect(right.values.recovered.recovered).toBeCloseTo(1, 3)
     expect(right.checks.filter(({ verdict }) => verdict !== 'holds')).toEqual([])
     const balanced = compileModel('correlated-inputs', { seed, mislead: 0 })
     const refuted = await scrubbed(balanced, gateHypothesis(balanced, ['a']))
     expect(refuted.values.recovered.recovered).toBeLessThan(0.5)
-    expect(refuted.values.balance.hidden).toEqual([])
+    expect(verdictOf(refuted.checks, BALANCE)).toBe('holds')
     expect(verdictOf(refuted.checks, CONTROL)).toBe('fails')
     const kept = await scrubbed(balanced, gateHypothesis(balanced, ['a', 'b']))
     expect(kept.checks.filter(({ verdict }) => verdict !== 'holds')).toEqual([])
+  })
+
+  it('a wrong hypothesis passes where the data vary two inputs together, and where one varies too little', async () => {
+    const linked = compileModel('linked-inputs', { seed })
+    const [wrong, right] = await Promise.all(
+      linked.truth.hypotheses.map(({ dependsOn, tokens }) =>
+        scrubbed(linked, {
+          output: ['mlp'],
+          nodes: [
+            {
+              name: 'mlp',
+              parts: dependsOn,
+              positions: [-1],
+              feature: { all: tokens!.map((token) => ({ token })) },
+            },
+          ],
+        }),
+      ),
+    )
+    for (const { values } of [wrong!, right!]) expect(values.recovered.recovered).toBeCloseTo(1, 3)
+    expect([wrong!, right!].map(({ checks }) => verdictOf(checks, BALANCE))).toEqual(['fails', 'holds'])
+    const skewed = compileModel('correlated-inputs', { seed, mislead: 0.85 })
+    const some = await scrubbed(skewed, gateHypothesis(skewed, ['a']), { samples: 1024 })
+    expect(some.values.recovered.recovered).toBeGreaterThan(0.3)
+    expect(verdictOf(some.checks, BALANCE)).toBe('fails')
   })
 
   it('errors that cancel pass in the mean loss and fail example by example', async () => {

@@ -97,6 +97,8 @@ const DEFAULT_SAMPLES = 256
 const WORST = 8
 /** Permutations that the control's samples are shared out over: one alone may happen to be like the features. */
 const CONTROLS = 4
+/** How often data that hide inputs are drawn anew, with half the samples each: few examples leave much to chance. */
+const REDRAWS = 4
 
 /** Tests a hypothesis on examples of one length, each with its answer. Throws for examples and hypotheses that do not fit. */
 export async function causalScrubbing(
@@ -170,10 +172,14 @@ export async function causalScrubbing(
     }
     report(2)
     if (balance.hidden.length > 0 && features.every(isComputed)) {
-      const data = await run(redrawn(ids, balance, seed))
-      const fresh = await scrub(data, labelsOf(examplesOf(data.ids), {}), seed)
-      // The answers to these prompts are not known: only predictions are compared.
-      soFar.balanced = klRecovered(outcomesOf(data, fresh.tree, fresh.logits, null))
+      const own: SampleOutcome[] = []
+      for (let i = 0; i < REDRAWS; i++) {
+        const data = await run(redrawn(ids, balance, seed + i))
+        const fresh = await scrub(data, labelsOf(examplesOf(data.ids), {}), seed + i, Math.ceil(samples / 2))
+        // The answers to these prompts are not known: only predictions are compared.
+        own.push(...outcomesOf(data, fresh.tree, fresh.logits, null))
+      }
+      soFar.balanced = klRecovered(own)
     }
     const { loss, recovered, kl } = summary(outcomes, seed)
     return scrubChecks({

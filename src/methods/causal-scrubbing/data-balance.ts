@@ -1,8 +1,8 @@
 import { randomStream } from '../../lab/sampling.ts'
 
-/** What the data hide: positions whose tokens hardly vary though they could, and pairs of positions that vary together. */
+/** What the data hide: positions whose tokens vary less than they could, and pairs of positions that vary together. */
 export interface DataBalance {
-  /** Positions that hardly vary, whose token is one that varies elsewhere. */
+  /** Positions that vary less than others, whose commonest token is one that varies elsewhere. */
   readonly constant: readonly number[]
   /** Pairs of positions that tell of each other, with the share of the less varied one's information that they share. */
   readonly together: readonly { readonly positions: readonly [number, number]; readonly share: number }[]
@@ -10,10 +10,12 @@ export interface DataBalance {
   readonly hidden: readonly number[]
 }
 
-/** A position that could vary has less than this share of the entropy that tokens of varying positions have: it hardly varies. */
-const HARDLY = 0.5
-/** Two positions that share this much of their information cannot be told apart by the data. */
-const TOGETHER = 0.5
+/**
+ * From here on data may hide an input: a position that lacks this share of the entropy that tokens of varying positions have, or two that share
+ * this much of their information. A bit that is 1 in a quarter of all examples lacks 19%, and hides a quarter of an XOR; among 64 examples it may
+ * seem to lack a third of that. Scrubbing with these drawn anew decides.
+ */
+const HIDES = 0.05
 
 /** Looks for inputs that the data do not vary, or not by themselves. */
 export function dataBalance(ids: readonly (readonly number[])[]): DataBalance {
@@ -24,19 +26,19 @@ export function dataBalance(ids: readonly (readonly number[])[]): DataBalance {
   const pooled = entropy(varying.flatMap((p) => columns[p]!))
   const constant = columns.flatMap((column, p) => {
     const elsewhere = new Set(varying.filter((q) => q !== p).flatMap((q) => columns[q]!))
-    return entropies[p]! < HARDLY * pooled && elsewhere.has(commonest(column)) ? [p] : []
+    return entropies[p]! < (1 - HIDES) * pooled && elsewhere.has(commonest(column)) ? [p] : []
   })
   const together = varying.flatMap((p, i) =>
     varying.slice(i + 1).flatMap((q) => {
       const share = sharedInformation(columns[p]!, columns[q]!) / Math.min(entropies[p]!, entropies[q]!)
-      return share >= TOGETHER ? [{ positions: [p, q] as const, share }] : []
+      return share >= HIDES ? [{ positions: [p, q] as const, share }] : []
     }),
   )
   const hidden = [...new Set([...constant, ...together.map(({ positions }) => positions[1])])].sort((a, b) => a - b)
   return { constant, together, hidden }
 }
 
-/** The data with hidden positions drawn anew, each by itself, from the tokens of all positions that vary. */
+/** The data with hidden positions drawn anew, each by itself, from the tokens of positions that vary (of those that are not hidden, if any do). */
 export function redrawn(
   ids: readonly (readonly number[])[],
   { hidden }: DataBalance,
@@ -44,7 +46,8 @@ export function redrawn(
 ): readonly (readonly number[])[] {
   const random = randomStream(seed)
   const varying = ids[0]!.flatMap((_, p) => (new Set(ids.map((prompt) => prompt[p])).size > 1 ? [p] : []))
-  const pool = varying.flatMap((p) => ids.map((prompt) => prompt[p]!))
+  const open = varying.filter((p) => !hidden.includes(p))
+  const pool = (open.length > 0 ? open : varying).flatMap((p) => ids.map((prompt) => prompt[p]!))
   return ids.map((prompt) =>
     prompt.map((id, p) => (hidden.includes(p) ? pool[Math.floor(random() * pool.length)]! : id)),
   )

@@ -36,7 +36,11 @@ export interface Draft {
     readonly layer: number
     readonly neurons: Readonly<Record<Role, number>>
   }[]
-  readonly hypotheses?: readonly { readonly dependsOn: readonly Role[]; readonly holds: boolean }[]
+  readonly hypotheses?: readonly {
+    readonly dependsOn: readonly Role[]
+    readonly tokens?: readonly number[]
+    readonly holds: boolean
+  }[]
   readonly facts?: Readonly<Record<string, number>>
 }
 
@@ -144,7 +148,10 @@ function truthOf(draft: Draft, { circuit, parts }: PlacedCircuit): Truth {
       for (const [role, value] of Object.entries(neurons)) vector[Number(/\d+$/.exec(partOf(role))![0])] = value
       return { name, hook: `blocks.${layer}.mlp.hook_post`, vector: unitLength(vector) }
     }),
-    hypotheses: (draft.hypotheses ?? []).map(({ dependsOn, holds }) => ({ dependsOn: dependsOn.map(partOf), holds })),
+    hypotheses: (draft.hypotheses ?? []).map(({ dependsOn, ...said }) => ({
+      dependsOn: dependsOn.map(partOf),
+      ...said,
+    })),
     facts: draft.facts ?? {},
   }
 }

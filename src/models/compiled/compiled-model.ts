@@ -49,6 +49,8 @@ export interface KnownDirection {
 /** A statement about which parts the answer depends on, and whether it is true on all inputs. */
 export interface KnownHypothesis {
   readonly dependsOn: readonly Part[]
+  /** Positions whose tokens, it says, decide all that these parts hold at the end; those that they do depend on unless said. */
+  readonly tokens?: readonly number[]
   readonly holds: boolean
 }
 

@@ -1,3 +1,4 @@
+export { type AblatedDifference, ablatedDifference } from './ablated-truth.ts'
 export type { CompiledFamily } from './compile.ts'
 export type {
   Compensation,
@@ -10,8 +11,10 @@ export type {
   Truth,
 } from './compiled-model.ts'
 export { compiledFamilies, compileModel } from './families/index.ts'
+export { interchangeExplains, positionsRead } from './interchange-truth.ts'
 export { type Edge, edgeName, type Part, type PartPlace, partPlace, type Via } from './parts.ts'
 export { type Interventions, type ReferenceRun, referenceRun } from './reference.ts'
+export { type ResampledEffect, resampledEffects } from './resampled-truth.ts'
 export { compiledSource } from './source.ts'
 export {
   changesAnswer,

@@ -105,7 +105,7 @@ export function trueEdges(
 }
 
 /** What heads and MLP layers hold that nothing done to a part can reach: they need not be computed again. */
-function unmoved({ held }: ReferenceRun, changed: Edge['to']): Map<Part, Matrix> {
+export function unmoved({ held }: ReferenceRun, changed: Edge['to']): Map<Part, Matrix> {
   const depth = (part: string) => {
     const { layer, kind } = parsePart(part)
     return 2 * layer + (kind === 'head' ? 0 : 1)
@@ -161,7 +161,8 @@ export function logitDifference(
   return logits[answer]! - logits[wrong]!
 }
 
-function meanOf(matrices: readonly Matrix[]): Matrix {
+/** The mean of matrices of one size. */
+export function meanOf(matrices: readonly Matrix[]): Matrix {
   const sum = matrices.reduce((total, matrix) => add(total, matrix))
   return scale(1 / matrices.length, sum)
 }

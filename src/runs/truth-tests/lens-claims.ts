@@ -1,7 +1,7 @@
 import type { LensReading, LensValues, TunedLensValues } from '../../methods/index.ts'
 import type { CompiledModel } from '../../models/compiled/index.ts'
 import type { MethodClaims } from './claims.ts'
-import { asked } from './question-claims.ts'
+import { askedQuestions } from './question-claims.ts'
 
 // What lenses claim: from which row on the answer is there.
 
@@ -38,7 +38,7 @@ function lensRun(compiled: CompiledModel, parameters: Readonly<Record<string, un
   const truth = Array.from({ length: layers + 1 }, (_, row) => row)
     .filter((row) => row >= first)
     .map((row) => ({ name: rowName(row - 1), share: null }))
-  return { prompts: asked(compiled).map(({ ids }) => [...ids]), parameters, truth, read: readRows }
+  return { prompts: askedQuestions(compiled).map(({ ids }) => [...ids]), parameters, truth, read: readRows }
 }
 
 /** What the logit lens claims. */

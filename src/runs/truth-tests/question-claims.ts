@@ -17,13 +17,17 @@ import { byCorruption, claimsFrom } from './pair-claims.ts'
 const QUESTIONS = 12
 
 /** Some of the questions that a compiled model answers, in a random order. */
-export function asked({ questions, answer, seed }: CompiledModel, count = QUESTIONS): CompiledModel['questions'] {
+export function askedQuestions(
+  { questions, answer, seed }: CompiledModel,
+  count = QUESTIONS,
+): CompiledModel['questions'] {
   const decided = questions.filter(({ ids }) => answer(ids) !== null)
   const order = permutation(decided.length, randomSource(seed, 'asked'))
   return Array.from(order.subarray(0, count), (i) => decided[i]!)
 }
 
-const prompts = (questions: CompiledModel['questions']) =>
+/** Questions as a spec has them. */
+export const questionPrompts = (questions: CompiledModel['questions']) =>
   questions.map(({ ids, answer, wrong }) => ({ prompt: [...ids], answer, wrong }))
 
 const meanOf = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
@@ -33,14 +37,14 @@ export const attributeClaims: MethodClaims<AttributionValues> = {
   claims: `heads and MLP layers that write ${100 * MATTERS_FROM} % of the logit difference or more`,
   truth: `heads and MLP layers without which (their output 0, exactly) the logit difference changes by ${100 * MATTERS_FROM} % or more, by how much it falls`,
   runs(compiled) {
-    const questions = asked(compiled)
+    const questions = askedQuestions(compiled)
     const whole = meanOf(
       questions.map((question) => trueLogitDifference(referenceRun(compiled.circuit, question.ids), question)),
     )
     const effects = trueEffects({ ...compiled, questions, pairs: [] })
     const truth = claimsFrom(effects.map(({ part, zero }) => [part, -meanOf(zero) / whole] as const))
     const run: TruthRun<AttributionValues> = {
-      prompts: prompts(questions),
+      prompts: questionPrompts(questions),
       parameters: { by: 'full' },
       truth,
       read: ({ labels, values, total }) =>
@@ -60,7 +64,7 @@ export const ablationClaims: MethodClaims<AblationValues> = {
   claims: `heads and MLP layers whose ablation changes the logit difference by ${100 * MATTERS_FROM} % or more`,
   truth: 'heads and MLP layers that change the answer of some pair when patched alone, in either direction, exactly',
   runs(compiled) {
-    const questions = asked(compiled)
+    const questions = askedQuestions(compiled)
     const parts = new Set<string>(
       byCorruption(compiled).flatMap((group) =>
         trueEffects({ ...group, questions: questions.slice(0, 1) })
@@ -71,7 +75,7 @@ export const ablationClaims: MethodClaims<AblationValues> = {
     const truth = (isHead: boolean): Claim[] =>
       [...parts].filter((part) => part.includes('H') === isHead).map((name) => ({ name, share: null }))
     const run = (what: 'head' | 'mlp'): TruthRun<AblationValues> => ({
-      prompts: prompts(questions),
+      prompts: questionPrompts(questions),
       parameters: { what, reference: questions.map(({ ids }) => [...ids]) },
       truth: truth(what === 'head'),
       read: ({ base, effect }) =>

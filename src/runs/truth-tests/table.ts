@@ -6,6 +6,8 @@ import { circuitClaims, headClaims } from './head-claims.ts'
 import { lensClaims, tunedLensClaims } from './lens-claims.ts'
 import { attributionPatchClaims, edgeAttributionClaims, patchClaims, pathPatchClaims } from './pair-claims.ts'
 import { ablationClaims, attributeClaims } from './question-claims.ts'
+import { ablatePairsClaims, selfRepairClaims } from './repair-claims.ts'
+import { causalTraceClaims } from './trace-claims.ts'
 
 /** Claims of any method: its values are its own business. */
 export type AnyClaims = MethodClaims<never>
@@ -19,6 +21,9 @@ const claims: Readonly<Record<string, AnyClaims>> = {
   discover: discoverClaims,
   attribute: attributeClaims,
   ablate: ablationClaims,
+  self_repair: selfRepairClaims,
+  ablate_pairs: ablatePairsClaims,
+  causal_trace: causalTraceClaims,
   heads: headClaims,
   circuits: circuitClaims,
   lens: lensClaims,

@@ -50,7 +50,8 @@ describe('claims and truth', () => {
       const compiled = compileModel(family, { seed: 1 })
       for (const run of claimsOf(name).runs(compiled, {})) {
         expect(run.prompts?.length ?? 0).toBeGreaterThanOrEqual(name === 'heads' || name === 'circuits' ? 0 : 1)
-        for (const { name: what } of run.truth) expect(what).toMatch(/L\d+(H\d+|MLP)|^after layer \d+$|^embed/)
+        for (const { name: what } of run.truth)
+          expect(what).toMatch(/L\d+(H\d+|MLP| attn| mlp)|^after layer \d+$|^embed/)
       }
     }
     expect(claimsOf(name).runs(compileModel('induction', { seed: 1 }), {})[0]!.truth.length).toBeGreaterThan(0)

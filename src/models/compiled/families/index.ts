@@ -12,6 +12,7 @@ import { correlatedInputs } from './correlated-inputs.ts'
 import { dominatedNorm } from './dominated-norm.ts'
 import { erasingLayer } from './erasing-layer.ts'
 import { induction } from './induction.ts'
+import { linkedInputs } from './linked-inputs.ts'
 import { logicGates } from './logic-gates.ts'
 import { miscount } from './miscount.ts'
 import { nonNormalCopying } from './non-normal-copying.ts'
@@ -26,7 +27,7 @@ export const compiledFamilies: readonly CompiledFamily[] = [
   ...logicGates,
   ...[backupHead, constantHead, bimodalGate, erasingLayer, rotatedBasis, dominatedNorm, constantGiant],
   ...[compositionChannel, switchChannel, commonMode, nonNormalCopying, uniformShift, commonDirection],
-  ...[subspaceIllusion, correlatedInputs, miscount],
+  ...[subspaceIllusion, correlatedInputs, linkedInputs, miscount],
 ]
 
 /** Builds one instance of the family of that name; the same options give the same model everywhere. Throws for names of no family. */
