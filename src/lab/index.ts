@@ -12,6 +12,7 @@ export {
   type Metric,
   type MetricContext,
   type MetricFunction,
+  nextTokenTargets,
   type TokenChoice,
 } from './metrics.ts'
 export type { Model } from './model.ts'

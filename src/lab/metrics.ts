@@ -97,7 +97,17 @@ export function klDivergence(reference: readonly Float32Array[]): Metric {
   }
 }
 
-/** Mean cross-entropy of every next token of the prompt, in nats. */
+/** The tokens [n, P-1] behind the first of rows [n, P], and which of them a model with `vocabulary` logits can predict, 1 or 0. */
+export function nextTokenTargets(
+  tokens: Tensor,
+  vocabulary: number,
+): { readonly tokens: Tensor; readonly predicted: Tensor } {
+  const next = tokens.slice(1, 1)
+  // Toy models may read tokens that they have no logit for: any index in range will do where none counts.
+  return { tokens: next.minimum(vocabulary - 1), predicted: next.less(vocabulary).cast('float32') }
+}
+
+/** Mean cross-entropy of every next token of the prompt that has a logit, in nats; NaN where none has. */
 export function loss(): Metric {
   return {
     name: 'loss',
@@ -105,7 +115,9 @@ export function loss(): Metric {
     evaluate: (logits, { tokens }) => {
       if (tokens.shape[1]! < 2)
         throw new DiopterError('The loss needs prompts of at least two tokens: the first has nothing before it.')
-      return crossEntropy(logits.slice(1, 0, -1), tokens.slice(1, 1)).mean(-1)
+      const next = nextTokenTargets(tokens, logits.shape.at(-1)!)
+      const losses = crossEntropy(logits.slice(1, 0, -1), next.tokens)
+      return losses.mul(next.predicted).sum(-1).div(next.predicted.sum(-1))
     },
   }
 }

@@ -36,6 +36,10 @@ export function repeatedRandomTokens(model: Model, options: RepeatedTokensOption
   const { examples = 10, startToken = model.tokenizer?.bosId ?? null, seed = 0 } = options
   const drawn = (options.tokens ?? plainTokens(model)).filter((token) => token !== startToken)
   const context = n_ctx - (startToken === null ? 0 : 1)
+  if (context < 4)
+    throw new DiopterError(
+      `Repeated tokens need room for two different ones, twice; this model's context has room for ${context} (n_ctx ${n_ctx}), so there is nothing to look for.`,
+    )
   const period = options.period ?? Math.min(25, drawn.length, Math.floor(context / 2))
   const repeats = options.repeats ?? Math.min(4, Math.floor(context / Math.max(period, 1)))
   for (const [name, value, least] of [

@@ -9,6 +9,8 @@ import {
   referenceFolder,
 } from '../../../test/support/reference.ts'
 import { openToy, toyForms } from '../../../test/support/toy-model.ts'
+import { toyConfig } from '../../../test/support/toy-models.ts'
+import { loss } from '../../lab/index.ts'
 import { loadModel } from '../../lab/node/load-model.ts'
 import { type Expectation, nextTokenPredictions } from './next-token-predictions.ts'
 
@@ -102,6 +104,19 @@ describe('predictions of the next token', () => {
     const model = await open(toyForms['one after the other']!)
     const { checks } = await nextTokenPredictions(model, [[3]])
     expect(checks.map(({ verdict }) => verdict)).toEqual(['not tested', 'not tested', 'not tested'])
+  })
+
+  it('tokens that have no logit have no loss, and are left out of means', async () => {
+    const model = await openToy(toyConfig({ d_vocab: 7, d_vocab_out: 5 }))
+    const { values } = await nextTokenPredictions(model, [[1, 4, 6, 2]])
+    const { expectations, meanLoss } = values.prompts[0]!
+    expect(expectations.map(({ loss }) => loss === null)).toEqual([false, true, false, true])
+    expect(expectations.map(({ rank }) => rank === null)).toEqual([false, true, false, true])
+    const known = (expectations[0]!.loss! + expectations[2]!.loss!) / 2
+    expect(meanLoss).toBeCloseTo(known, 6)
+    const { metric } = await model.run([[1, 4, 6, 2]], { metric: loss() })
+    expect(metric![0]).toBeCloseTo(known, 5)
+    await model.dispose()
   })
 
   it('refuses more tokens than there are', async () => {

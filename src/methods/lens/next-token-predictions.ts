@@ -15,7 +15,13 @@
  * the same). Probabilities are about tokens, not words or claims: " Par" may be likely because "is" follows. A mean over a short
  * text is mostly about its few rare words, and tokens early in a text cost more for want of context.
  */
-import type { Model, Prompt, ReadoutContext, TokenizedPrompt } from '../../lab/index.ts'
+import {
+  type Model,
+  nextTokenTargets,
+  type Prompt,
+  type ReadoutContext,
+  type TokenizedPrompt,
+} from '../../lab/index.ts'
 import type { Tensor } from '../../tensor/index.ts'
 import { keepDone, partialResults, type Standing } from '../shared/keep-done.ts'
 import { type LikelyToken, likelyTokens, requireTopK } from '../shared/likely-tokens.ts'
@@ -36,9 +42,9 @@ export interface Expectation {
   readonly top: readonly LikelyToken[]
   /** In nats. */
   readonly entropy: number
-  /** -ln of the probability of the token that came, in nats; null after the last one. */
+  /** -ln of the probability of the token that came, in nats; null after the last one, and for tokens that have no logit. */
   readonly loss: number | null
-  /** How many tokens were more probable than the one that came; null after the last one. */
+  /** How many tokens were more probable than the one that came; null where there is no loss. */
   readonly rank: number | null
 }
 
@@ -48,7 +54,7 @@ export interface PredictionValues {
     readonly prompt: TokenizedPrompt
     /** [position]: after that token. */
     readonly expectations: readonly Expectation[]
-    /** Over the tokens that have something before them, in nats; null for a single token. */
+    /** Over the tokens that have a loss, in nats; null where none has. */
     readonly meanLoss: number | null
   }[]
 }
@@ -68,14 +74,19 @@ export async function nextTokenPredictions(
     const numbers = (name: string) => Array.from(run.readout[name]?.[0]?.data ?? [], Number)
     const [ids, logProbabilities, entropies] = [numbers('ids'), numbers('logProbabilities'), numbers('entropy')]
     const [losses, ranks, variances] = [numbers('loss'), numbers('rank'), numbers('variance')]
-    const expectations = entropies.map((entropy, position) => ({
-      top: likelyTokens(model, ids, logProbabilities, position, topK),
-      entropy,
-      loss: losses[position] ?? null,
-      rank: ranks[position] ?? null,
-    }))
+    const came = run.prompts[0]!.ids.slice(1)
+    const expectations = entropies.map((entropy, position) => {
+      const hasLoss = position < came.length && came[position]! < model.config.d_vocab_out
+      return {
+        top: likelyTokens(model, ids, logProbabilities, position, topK),
+        entropy,
+        loss: hasLoss ? losses[position]! : null,
+        rank: hasLoss ? ranks[position]! : null,
+      }
+    })
+    const counted = expectations.flatMap(({ loss }) => (loss === null ? [] : [loss]))
     return {
-      read: { prompt: run.prompts[0]!, expectations, meanLoss: losses.length > 0 ? mean(losses) : null },
+      read: { prompt: run.prompts[0]!, expectations, meanLoss: counted.length > 0 ? mean(counted) : null },
       variances,
       provenance: run.provenance,
     }
@@ -105,7 +116,8 @@ function tracePredictions({ logits, tokens }: ReadoutContext, topK: number): Rec
   const all = { ids: top.indices, logProbabilities: top.values, entropy }
   if (tokens.shape[1] === 1) return all
   const before = scores.slice(1, 0, -1) // [n, P-1, V]
-  const came = before.gatherElements(tokens.slice(1, 1).unsqueeze(-1)) // [n, P-1, 1]
+  const next = nextTokenTargets(tokens, scores.shape.at(-1)!).tokens
+  const came = before.gatherElements(next.unsqueeze(-1)) // [n, P-1, 1]
   return {
     ...all,
     loss: came.squeeze(-1).neg(),
