@@ -284,6 +284,7 @@ describe('references', () => {
     expect(await resolveModel('shipped', { ...options, bundled })).toMatchObject({ id: 'shipped', origin: 'bundled' })
     // What comes with the package is known by name, unless other folders take its place.
     expect(await resolveModel('text', options)).toMatchObject({ id: 'text', origin: 'bundled' })
+    await expect(resolveModel('superposition', options)).rejects.toThrow(/ships, but is no transformer.*diopter models/)
     await expect(resolveModel('text', { ...options, bundled, offline: true })).rejects.toThrow('is not in the cache')
     await expect(resolveModel(join(folder, 'config.json'), options)).rejects.toThrow('is a file; give the folder')
     await expect(resolveModel('./nowhere', options)).rejects.toThrow('There is no folder ./nowhere')

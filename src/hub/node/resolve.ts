@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { DiopterError, type WorkOptions } from '../../errors/index.ts'
 import { parseHubId } from '../hub-id.ts'
 import { type ResolvedModel, resolveHubModel } from '../snapshot.ts'
-import { bundledModels } from './bundled.ts'
+import { bundledCards, bundledModels } from './bundled.ts'
 import { openModelCache } from './cache.ts'
 import { type HubSettingOptions, hubSettings } from './environment.ts'
 import { openFolder } from './folder.ts'
@@ -32,6 +32,11 @@ export async function resolveModel(ref: string, options: ResolveOptions = {}): P
     const source = await openFolder(bundled, { description: ref })
     return { id: ref, origin: 'bundled', source, revision: null, note: null }
   }
+  const card = options.bundled ? undefined : bundledCards().get(ref)
+  if (card !== undefined)
+    throw new DiopterError(
+      `${ref} ships, but is no transformer to open: ${join(card, 'parameters.safetensors')} holds what was trained, for scripts. \`diopter models\` lists what can be opened.`,
+    )
   const hubId = parseHubId(ref, options.revision)
   const settings = await hubSettings(options)
   const { signal, onProgress } = options
