@@ -101,7 +101,7 @@ describe('testMethod', () => {
   it('says where a method refuses a model, and keeps what was done when it is cancelled', async () => {
     const refused = await testMethod('heads', { backend, families: ['constant-head'], seeds: [1], misleads: [1] })
     expect(refused.total).toMatchObject({ runs: 1, refused: 1, precision: null, misled: 0, right: 0 })
-    expect(refused.runs[0]!.refused).toMatch(/period/)
+    expect(refused.runs[0]!.refused).toMatch(/room for 3 .n_ctx 4./)
     const controller = new AbortController()
     const cut = await testMethod('patch', {
       ...{ backend, families: ['constant-head'], seeds: [1, 2, 3], misleads: [1], signal: controller.signal },
