@@ -269,32 +269,28 @@ describe.skipIf(!hasChromium)('large and linked views in Chromium (needs Chromiu
     expect(table).toEqual(['Losses', 'col', '·t0', '5 more rows are not shown: the CSV file has all 2005.', '2000'])
   })
 
-  it.each(['light', 'dark'] as const)(
-    'has no accessibility violations in %s',
-    { timeout: 180_000 },
-    async (colorScheme) => {
-      const dark = await openPage(browser, { colorScheme })
-      await dark.evaluate(SETUP)
-      await dark.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
-      const found: string[] = []
-      const check = async (name: string) => {
-        const violations = await dark.evaluate<string[]>(
-          `axe.run('#here').then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html.slice(0, 200)))`,
-        )
-        found.push(...violations.map((violation) => `${name}: ${violation}`))
-      }
-      for (const view of Object.keys(views) as ViewName[]) {
-        await dark.evaluate(`show('${view}', ${JSON.stringify(examples[view])})`)
-        await check(view)
-      }
-      await dark.evaluate(`show('heatMap', heat, { places, selected: { layer: 1 } })`)
-      await check('canvas')
-      await dark.evaluate(
-        `document.querySelector('#here').replaceChildren(lib.tableElement(lib.viewTable('heatMap', heat), 'Numbers'))`,
+  it.each(['light', 'dark'] as const)('has no accessibility violations in %s', async (colorScheme) => {
+    const dark = await openPage(browser, { colorScheme })
+    await dark.evaluate(SETUP)
+    await dark.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
+    const found: string[] = []
+    const check = async (name: string) => {
+      const violations = await dark.evaluate<string[]>(
+        `axe.run('#here').then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html.slice(0, 200)))`,
       )
-      await check('table')
-      expect(found).toEqual([])
-      await dark.close()
-    },
-  )
+      found.push(...violations.map((violation) => `${name}: ${violation}`))
+    }
+    for (const view of Object.keys(views) as ViewName[]) {
+      await dark.evaluate(`show('${view}', ${JSON.stringify(examples[view])})`)
+      await check(view)
+    }
+    await dark.evaluate(`show('heatMap', heat, { places, selected: { layer: 1 } })`)
+    await check('canvas')
+    await dark.evaluate(
+      `document.querySelector('#here').replaceChildren(lib.tableElement(lib.viewTable('heatMap', heat), 'Numbers'))`,
+    )
+    await check('table')
+    expect(found).toEqual([])
+    await dark.close()
+  })
 })
