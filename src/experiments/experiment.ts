@@ -9,7 +9,12 @@ export interface Measures {
   readonly curves: Readonly<Record<string, { readonly x: readonly number[]; readonly y: readonly number[] }>>
   /** Anything else that is JSON: matrices for heat maps, tables. */
   readonly tables: Readonly<Record<string, unknown>>
+  /** Rows for the write-up, by heading: what was found where no bar is held. */
+  readonly findings?: readonly Finding[]
 }
+
+/** A row of a write-up's table, by column. */
+export type Finding = Readonly<Record<string, string | number>>
 
 /** One finished training, as an experiment reads it. */
 export interface TrainedRun {

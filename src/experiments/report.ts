@@ -26,6 +26,8 @@ const resultsSchema = v.strictObject({
       /** Seconds of training; absent for arms that train nothing. */
       trainingSeconds: v.optional(v.number()),
       scalars: v.record(v.string(), numberSchema),
+      /** Rows of the write-up, by column. */
+      findings: v.optional(v.array(v.record(v.string(), v.union([v.string(), v.number()])))),
     }),
   ),
 })
@@ -49,6 +51,7 @@ export function resultsOf(
         ...{ arm, seed },
         ...(trained === undefined ? {} : { trainingSeconds: Math.round(trained) }),
         scalars: { ...measures.scalars },
+        ...(measures.findings ? { findings: measures.findings.map((row) => ({ ...row })) } : {}),
       }
     }),
   }
@@ -103,19 +106,32 @@ export function barTable(bars: readonly BarOutcome[]): string[][] {
 const OPEN = '<!-- results -->'
 const CLOSE = '<!-- /results -->'
 
-/** A README with the table of bars put between its markers; undefined when it has none. */
-export function readmeWithResults(readme: string, name: string, { bars }: ExperimentResults): string | undefined {
+/** A README with the table of bars, and of what was found beside them, put between its markers; undefined when it has none. */
+export function readmeWithResults(readme: string, name: string, { bars, runs }: ExperimentResults): string | undefined {
   const [from, to] = [readme.indexOf(OPEN), readme.indexOf(CLOSE)]
   if (from < 0 || to < from) return undefined
   const [heading, ...rows] = barTable(bars) as [string[], ...string[][]]
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   const statements = bars.map(({ id, statement }) => `- **${id}**: ${statement}`)
   const body = [
     `${verdict(bars)} (\`diopter experiment run ${name}\`; ✗ marks a seed that misses its bar).`,
     '',
-    ...[line(heading), line(heading.map(() => '---')), ...rows.map(line)],
+    ...markdownTable(heading, rows),
     '',
     ...statements,
+    ...runs.flatMap(findingsOf),
   ]
   return `${readme.slice(0, from)}${OPEN}\n${body.join('\n')}\n${readme.slice(to)}`
+}
+
+function findingsOf({ arm, seed, findings = [] }: ExperimentResults['runs'][number]): string[] {
+  if (findings.length === 0) return []
+  const columns = [...new Set(findings.flatMap((row) => Object.keys(row)))]
+  const cell = (value: string | number | undefined) => (typeof value === 'number' ? formatNumber(value) : (value ?? ''))
+  const rows = findings.map((row) => columns.map((column) => cell(row[column])))
+  return ['', `Arm **${arm}**, seed ${seed}, found:`, '', ...markdownTable(columns, rows)]
+}
+
+function markdownTable(heading: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+  return [line(heading), line(heading.map(() => '---')), ...rows.map(line)]
 }

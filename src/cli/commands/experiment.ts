@@ -105,10 +105,18 @@ async function run(name: string, flags: Flags, session: Session): Promise<number
   if (!measured) return EXIT.ok
   if (!complete) return EXIT.failed
   const { signal, onProgress } = session
-  const measuring = measureExperiment(measured, places, plan, { quick, threads, signal, onProgress })
+  const measuring = measureExperiment(measured, places, plan, {
+    quick,
+    threads,
+    signal,
+    onProgress,
+    warn: session.note,
+  })
   const result = await measuring.catch((error: unknown) => {
     if (!signal.aborted) throw error
-    session.note('Interrupted while measuring: nothing was written; finished trainings are kept.')
+    session.note(
+      'Interrupted while measuring: no results are written yet; what is measured is kept, and the same command goes on.',
+    )
   })
   if (!result) return EXIT.interrupted
   const { results, files, notes } = result

@@ -6,7 +6,7 @@ import { validate } from '../../runs/validate.ts'
 import type { ArmContext, Experiment, Measures } from '../experiment.ts'
 import { openFolderModel } from '../folder-model.ts'
 import { figures } from './figures.ts'
-import { matchEffects, rocCurve, score } from './scoring.ts'
+import { corners, matchEffects, rocCurve, score } from './scoring.ts'
 import { drawTrials, type Trial, trialsOn, type WatchedMethod } from './trials.ts'
 
 /** What an arm of an edge case measures. */
@@ -64,16 +64,14 @@ async function measureTrials(
   const firstSeed = (seed + 1) * SEEDS_APART
   const drawn = await drawTrials(watched, { families, count, firstSeed }, engine.backend, { signal, onProgress })
   const trials = shuffled ? withVerdictsOfOthers(drawn, seed) : drawn
-  const roc = rocCurve(matchEffects(trials))
-  const byFamily = families.flatMap((family) =>
-    Object.entries(score(trials.filter((trial) => trial.family === family))).map(
-      ([measure, value]) => [`${measure}/${family}`, value] as const,
-    ),
-  )
+  const roc = corners(rocCurve(matchEffects(trials)))
+  const ofAll = score(trials)
+  const byFamily = families.map((family) => ({ family, ...score(trials.filter((trial) => trial.family === family)) }))
   return {
-    scalars: { ...score(trials), ...(families.length > 1 ? Object.fromEntries(byFamily) : {}) },
+    scalars: ofAll,
     curves: { roc: { x: roc.map(({ falseAlarms }) => falseAlarms), y: roc.map(({ detection }) => detection) } },
     tables: { trials },
+    findings: [...byFamily, ...(families.length > 1 ? [{ family: 'all', ...ofAll }] : [])],
   }
 }
 
@@ -116,18 +114,20 @@ async function measureTrained(
   }[],
   { engine, seed, resources, signal }: ArmContext,
 ): Promise<Measures> {
-  const said: { model: string; check: string; verdict: string; measured: number | string | null }[] = []
+  const said: { model: string; asked: string; check: string; verdict: string; measured: number | string }[] = []
   for (const { model: folder, hypothesis: file, ...own } of runs) {
     const model = await openFolderModel(folder, resources, engine)
     if (!model) {
-      said.push({ model: folder, check: 'all', verdict: 'absent', measured: 'this folder has no model.safetensors' })
+      const measured = 'this folder has no model.safetensors'
+      said.push({ model: folder, asked: '', check: 'all', verdict: 'absent', measured })
       continue
     }
     try {
       const { prompts, parameters } = file === undefined ? own : await hypothesisIn(file, own, resources)
       const result = await methodOf(method).run(model, prompts, parameters, { edits: [], seed, signal })
       for (const { name, verdict, measured } of result.checks)
-        if (checks.includes(name)) said.push({ model: folder, check: name, verdict, measured })
+        if (checks.includes(name))
+          said.push({ model: folder, asked: shortly(prompts), check: name, verdict, measured: measured ?? '' })
     } finally {
       await model.dispose()
     }
@@ -140,8 +140,18 @@ async function measureTrained(
       firingRate: tested.filter(({ verdict }) => verdict === 'fails').length / tested.length,
     },
     curves: {},
-    tables: { said },
+    tables: {},
+    findings: said,
   }
+}
+
+/** The first prompt's text, where it is one, and how many there are. */
+function shortly(prompts: readonly unknown[]): string {
+  const question = prompts[0] as { prompt?: unknown; clean?: unknown } | undefined
+  const text = question?.prompt ?? question?.clean
+  if (text === undefined) return ''
+  const shown = Array.isArray(text) ? `${text.length} tokens` : String(text)
+  return prompts.length === 1 ? shown : `${shown} (and ${prompts.length - 1} more)`
 }
 
 /** The questions of a hypothesis' file as prompts, and the hypothesis beside the other parameters. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { randomSource } from '../../random/index.ts'
-import { areaUnder, matchEffects, rocCurve, score } from './scoring.ts'
+import { areaUnder, corners, matchEffects, rocCurve, score } from './scoring.ts'
 import type { Trial } from './trials.ts'
 
 const trial = (isBreakage: boolean, suspicion: number, effect = 1): Trial => ({
@@ -27,6 +27,17 @@ describe('scoring of checks', () => {
     // all breakages are more suspicious than all sound cases, but nothing fires
     const trials = Array.from({ length: 40 }, (_, i) => trial(i < 20, i < 20 ? -0.2 : -0.8))
     expect(score(trials)).toMatchObject({ detection: 0, falseAlarms: 0, attainable: 1 })
+  })
+
+  it('draws a characteristic by its corners alone', () => {
+    const random = randomSource(2, 'suspicion')
+    const roc = rocCurve(
+      Array.from({ length: 400 }, (_, i) => trial(i % 2 === 0, random.normal() + (i % 2 === 0 ? 1 : 0))),
+    )
+    const drawn = corners(roc)
+    expect(drawn.length).toBeLessThan(roc.length * 0.7)
+    expect(areaUnder(drawn)).toBeCloseTo(areaUnder(roc), 10)
+    expect([drawn[0], drawn.at(-1)]).toEqual([roc[0], roc.at(-1)])
   })
 
   it('compares at equal effect sizes only', () => {

@@ -39,6 +39,17 @@ export function rocCurve(trials: readonly Trial[]): RocPoint[] {
   }))
 }
 
+/** The points at which a characteristic turns: the others lie on the straight lines between them. */
+export function corners(roc: readonly RocPoint[]): RocPoint[] {
+  return roc.filter((point, i) => {
+    const [before, after] = [roc[i - 1], roc[i + 1]]
+    if (!before || !after) return true
+    const [rise, run] = [point.detection - before.detection, point.falseAlarms - before.falseAlarms]
+    const turn = rise * (after.falseAlarms - point.falseAlarms) - run * (after.detection - point.detection)
+    return Math.abs(turn) > 1e-12
+  })
+}
+
 /** Area under the characteristic: how often a breakage is more suspicious than a sound case; ties count half. */
 export function areaUnder(roc: readonly RocPoint[]): number {
   let area = 0

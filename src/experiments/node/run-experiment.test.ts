@@ -122,6 +122,68 @@ it('goes on after an abort to the same numbers, and leaves finished runs alone',
   expect(await readFile(join(runFolder(straight, 'main', 0), 'log.jsonl'), 'utf8')).toBe(resumed)
 })
 
+it('keeps what is measured when it is stopped, and goes on from there', async () => {
+  const plan = readPlan(places(), false)
+  await trainRuns(places(), plan.runs, options)
+  const controller = new AbortController()
+  const asked: string[] = []
+  const counting: Experiment = {
+    ...planted,
+    async measure(context) {
+      asked.push(`${context.arm}-${context.seed}`)
+      if (asked.length === 2) controller.abort()
+      const { scalars, ...rest } = await planted.measure(context)
+      return { ...rest, scalars: { ...scalars, none: Number.NaN }, findings: [{ what: 'seed', value: context.seed }] }
+    },
+  }
+  const { signal } = controller
+  await expect(measureExperiment(counting, places(), plan, { quick: false, ...options, signal })).rejects.toThrow()
+  expect(asked).toEqual(['main-0', 'main-1'])
+  expect(readWrittenResults(places())).toBeUndefined()
+
+  const said: string[] = []
+  const warn = (sentence: string) => said.push(sentence)
+  const { results } = await measureExperiment(counting, places(), plan, { quick: false, ...options, warn })
+  expect(asked).toEqual(['main-0', 'main-1', 'plain-0'])
+  expect(said).toEqual([
+    expect.stringMatching(/^Measured before.*: main-0, main-1\. To measure anew, delete .*measures\.$/),
+  ])
+  expect(results.runs.map(({ scalars }) => scalars.none)).toEqual([Number.NaN, Number.NaN, Number.NaN])
+  expect(readWrittenResults(places())).toEqual(results)
+  const readme = await readFile(join(root, 'experiments/planted/README.md'), 'utf8')
+  expect(readme).toContain('Arm **main**, seed 1, found:\n\n| what | value |\n| --- | --- |\n| seed | 1 |')
+
+  // once the results are written, everything is measured anew
+  await measureExperiment(counting, places(), plan, { quick: false, ...options })
+  expect(asked).toHaveLength(6)
+})
+
+it('measures of other parameters are not taken for these', async () => {
+  const plan = readPlan(places(), false)
+  await trainRuns(places(), plan.runs, options)
+  const failing: Experiment = {
+    ...planted,
+    async measure(context) {
+      if (context.arm === 'plain') throw new Error('planted failure')
+      return planted.measure(context)
+    },
+  }
+  await expect(measureExperiment(failing, places(), plan, { quick: false, ...options })).rejects.toThrow(
+    'planted failure',
+  )
+  const changed = plan.runs.map((run) => ({ ...run, parameters: { ...run.parameters, other: 1 } }))
+  const asked: string[] = []
+  const counting: Experiment = {
+    ...planted,
+    async measure(context) {
+      asked.push(context.arm)
+      return planted.measure(context)
+    },
+  }
+  await measureExperiment(counting, places(), { ...plan, runs: changed }, { quick: false, ...options })
+  expect(asked).toEqual(['main', 'main', 'plain'])
+})
+
 it('passes over a run that another process trains, and takes over the lock of one that has ended', async () => {
   const plan = readPlan(places(), false)
   const folder = runFolder(places(), 'main', 0)

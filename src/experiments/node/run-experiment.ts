@@ -8,6 +8,7 @@ import { fileResources } from '../../train/node/resources.ts'
 import type { ArmResult, Experiment } from '../experiment.ts'
 import { type ExperimentPlan, type PlannedRun, planExperiment } from '../plan.ts'
 import { type ExperimentResults, readmeWithResults, resultsOf, writeResults } from '../report.ts'
+import { keptMeasures } from './kept-measures.ts'
 import { type ExperimentPlaces, readExperiment, runFolder } from './places.ts'
 import { finishedStep, openRun, type RunOutcome, type RunTrainingOptions, trainRun } from './run-folder.ts'
 
@@ -63,6 +64,8 @@ export async function unfinishedRuns(places: ExperimentPlaces, { runs }: Experim
 export interface MeasureOptions extends WorkOptions {
   readonly quick: boolean
   readonly threads?: number | undefined
+  /** Hears, in a sentence, of measures that an earlier, interrupted call had kept. */
+  readonly warn?: ((sentence: string) => void) | undefined
 }
 
 /** What was measured, and where it was written. */
@@ -75,14 +78,15 @@ export interface Measured {
 }
 
 /**
- * Measures every arm and seed, holds the bars, and writes results.json, figures/*.svg and the README's table.
+ * Measures every arm and seed, holds the bars, and writes results.json, figures/*.svg and the README's table. What is measured of a
+ * run is kept until then: after an abort, a kill or an error the next call goes on from it.
  * Throws when a run's training is not finished, a bar's measure is missing, or the files cannot be written.
  */
 export async function measureExperiment(
   experiment: Experiment,
   places: ExperimentPlaces,
   plan: ExperimentPlan,
-  { quick, threads, signal, onProgress }: MeasureOptions,
+  { quick, threads, signal, onProgress, warn }: MeasureOptions,
 ): Promise<Measured> {
   const unfinished = await unfinishedRuns(places, plan)
   if (unfinished.length > 0)
@@ -91,6 +95,13 @@ export async function measureExperiment(
     )
   const seconds = new Map<string, number>()
   const measured: ArmResult[] = []
+  const kept = keptMeasures(places)
+  const known = await Promise.all(plan.runs.map((run) => kept.read(run)))
+  const before = plan.runs.filter((_, i) => known[i]).map(runName)
+  if (before.length > 0)
+    warn?.(
+      `Measured before, by a call that was interrupted: ${before.join(', ')}. To measure anew, delete ${kept.folder}.`,
+    )
   const engine = new Engine({ backend: createNodeBackend({ threads }) })
   try {
     for (const [i, planned] of plan.runs.entries()) {
@@ -100,18 +111,23 @@ export async function measureExperiment(
       onProgress?.({ phase, done: 0, total: 0 })
       const opened = training && (await openRun(runFolder(places, arm, seed), training))
       if (opened) seconds.set(runName(planned), opened.seconds)
-      const measures = await experiment.measure({
-        ...{ arm, seed, parameters, engine, quick, signal, resources: fileResources },
-        run: opened?.run,
-        onProgress: onProgress && ((progress) => onProgress({ ...progress, phase: `${phase}: ${progress.phase}` })),
-      })
+      const measures =
+        known[i] ??
+        (await experiment.measure({
+          ...{ arm, seed, parameters, engine, quick, signal, resources: fileResources },
+          run: opened?.run,
+          onProgress: onProgress && ((progress) => onProgress({ ...progress, phase: `${phase}: ${progress.phase}` })),
+        }))
+      if (!known[i]) await kept.keep(planned, measures)
       measured.push({ arm, seed, measures })
     }
   } finally {
     await engine.dispose()
   }
   const results = resultsOf(plan, measured, quick, (arm, seed) => seconds.get(runName({ arm, seed })))
-  return { results, ...(await writeReport(experiment, places, results, experiment.figures(measured))) }
+  const report = await writeReport(experiment, places, results, experiment.figures(measured))
+  await kept.clear()
+  return { results, ...report }
 }
 
 async function writeReport(
