@@ -1,4 +1,5 @@
-import { constant, type Tensor } from './tensor.ts'
+import { constant } from './creation.ts'
+import type { Tensor } from './tensor.ts'
 
 /** What a norm computes before its own weight and bias. */
 export interface Standardized {

@@ -1,3 +1,4 @@
+export { constant, full, input, iota, tensor } from './creation.ts'
 export {
   allocate,
   bytesPerElement,
@@ -15,18 +16,4 @@ export { countUses, printGraph, topologicalOrder } from './graph.ts'
 export { type AxisIndex, Region } from './indexing.ts'
 export { type Attribute, type Attributes, type PrimitiveName, primitives, type TensorType } from './primitives.ts'
 export { broadcastShapes, formatShape, normalizeAxis, type Shape, sameShape, sizeOf, stridesOf } from './shape.ts'
-export {
-  apply,
-  concat,
-  constant,
-  full,
-  input,
-  iota,
-  isDifferentiable,
-  type Operand,
-  sameType,
-  stack,
-  Tensor,
-  tensor,
-  where,
-} from './tensor.ts'
+export { apply, concat, isDifferentiable, type Operand, sameType, stack, Tensor, where } from './tensor.ts'

@@ -1,6 +1,7 @@
 import { DiopterError } from '../errors/index.ts'
+import { tensor } from './creation.ts'
 import { formatShape } from './shape.ts'
-import { apply, concat, type Operand, Tensor, tensor } from './tensor.ts'
+import { apply, concat, type Operand, Tensor } from './tensor.ts'
 
 /** One axis of an index: a position, a range ('a:b', 'a:b:step', ':'), positions to gather, an integer tensor, or '...'. */
 export type AxisIndex = number | string | readonly number[] | Tensor

@@ -17,10 +17,25 @@ const QUESTIONS = Array.from({ length: 12 }, (_, i) => ({
 }))
 const toy = toyForms['one after the other']!
 
-async function scrubbed(compiled: CompiledModel, hypothesis: Hypothesis, options: ScrubOptions = {}) {
+const drawnQuestions = ({ questions }: CompiledModel) => questions.map(({ ids, answer }) => ({ prompt: ids, answer }))
+
+/** As many questions as are drawn, but every input (of those asked for) as often as any other: only what is planted varies less. */
+function evenQuestions(compiled: CompiledModel, asked: (ids: readonly number[]) => boolean = () => true) {
+  const inputs = compiled.inputs(1024).filter(asked)
+  return compiled.questions.map((_, i) => {
+    const prompt = inputs[i % inputs.length]!
+    return { prompt, answer: compiled.answer(prompt)! }
+  })
+}
+
+async function scrubbed(
+  compiled: CompiledModel,
+  hypothesis: Hypothesis,
+  options: ScrubOptions = {},
+  questions = drawnQuestions(compiled),
+) {
   const model = await openCompiled(compiled, backend)
   try {
-    const questions = compiled.questions.map(({ ids, answer }) => ({ prompt: ids, answer }))
     return await causalScrubbing(model, questions, hypothesis, options)
   } finally {
     await model.dispose()
@@ -112,7 +127,7 @@ describe.each([1, 2, 3])('planted truth, seed %i:', (seed) => {
     const wrong = await scrubbed(hidden, gateHypothesis(hidden, ['a']))
     expect(wrong.values.recovered.recovered).toBeGreaterThanOrEqual(0.95)
     expect(verdictOf(wrong.checks, BALANCE)).toBe('fails')
-    // Among 64 examples other positions may look suspicious, too: scrubbing with them drawn anew decides.
+    // Among 64 drawn examples other positions may look suspicious, too: scrubbing with them drawn anew decides.
     expect(wrong.values.balance.constant).toContain(placeOf(hidden, 'bit b'))
     const right = await scrubbed(hidden, gateHypothesis(hidden, ['a', 'b']))
     expect(right.values.recovered.recovered).toBeCloseTo(1, 3)
@@ -124,6 +139,21 @@ describe.each([1, 2, 3])('planted truth, seed %i:', (seed) => {
     expect(verdictOf(refuted.checks, CONTROL)).toBe('fails')
     const kept = await scrubbed(balanced, gateHypothesis(balanced, ['a', 'b']))
     expect(kept.checks.filter(({ verdict }) => verdict !== 'holds')).toEqual([])
+  })
+
+  it('where every input is asked equally often, exactly the bit that never varies is suspected, and no other', async () => {
+    const hidden = compileModel('correlated-inputs', { seed })
+    const at = placeOf(hidden, 'bit b')
+    const never = evenQuestions(hidden, (ids) => ids[at] === hidden.questions[0]!.ids[at])
+    const wrong = await scrubbed(hidden, gateHypothesis(hidden, ['a']), {}, never)
+    expect(wrong.values.recovered.recovered).toBeGreaterThanOrEqual(0.95)
+    expect(wrong.values.balance).toMatchObject({ constant: [at], together: [], hidden: [at] })
+    expect(verdictOf(wrong.checks, BALANCE)).toBe('fails')
+    const balanced = compileModel('correlated-inputs', { seed, mislead: 0 })
+    const refuted = await scrubbed(balanced, gateHypothesis(balanced, ['a']), {}, evenQuestions(balanced))
+    expect(refuted.values.recovered.recovered).toBeLessThan(0.5)
+    expect(refuted.values.balance).toMatchObject({ constant: [], together: [], hidden: [] })
+    expect([BALANCE, CONTROL].map((name) => verdictOf(refuted.checks, name))).toEqual(['holds', 'fails'])
   })
 
   it('a wrong hypothesis passes where the data vary two inputs together, and where one varies too little', async () => {

@@ -13,19 +13,29 @@ export type PlanIds = readonly number[]
 /** A role of the plan, or an MLP layer by its name. */
 export type Role = string
 
+/** A prompt with the token that the model answers, and one that it does not, in a plan's own ids. */
+export interface PlanQuestion {
+  readonly ids: PlanIds
+  readonly answer: number
+  readonly wrong: number
+}
+
+/** Two prompts in a plan's own ids; see `CompiledPair`. */
+export interface PlanPair {
+  readonly clean: PlanIds
+  readonly corrupt: PlanIds
+  readonly answer: number
+  readonly wrong: number
+  readonly changes: string
+}
+
 /** What a family says about one instance, in roles and its own token ids. */
 export interface Draft {
   readonly circuit: CircuitPlan
   /** Every input, where they are few; otherwise they are drawn. */
   readonly inputs: readonly PlanIds[] | ((random: RandomSource) => PlanIds)
-  readonly questions: readonly { readonly ids: PlanIds; readonly answer: number; readonly wrong: number }[]
-  readonly pairs: readonly {
-    readonly clean: PlanIds
-    readonly corrupt: PlanIds
-    readonly answer: number
-    readonly wrong: number
-    readonly changes: string
-  }[]
+  readonly questions: readonly PlanQuestion[]
+  readonly pairs: readonly PlanPair[]
   answer(ids: PlanIds): number | null
   readonly matters: readonly Role[]
   readonly edges: readonly RoleEdge[]

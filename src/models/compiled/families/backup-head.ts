@@ -9,37 +9,20 @@
 import { attendTo, move, SHARP } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { scale } from '../matrix.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, promptsOf, somePrompts, withToken } from './prompt.ts'
 
 export const backupHead: CompiledFamily = {
   name: 'backup-head',
   description: 'Copies one token of the prompt; when the head that does so is ablated, a later one does it.',
   misleads: ['ablation', 'direct-logit-attribution', 'activation-patching'],
   draft(random, mislead): Draft {
-    const items = range(2, 5 + random.integer(3))
-    const length = 3 + random.integer(2)
-    const strength = between(5, 10, random)
-    const position = differentPositions(1, length, random)[0]!
-    const slots = range(0, length).map(() => items)
-    const space = promptSpace({
-      tokens: letters(items.length),
-      context: length + 2,
-      own: { answer: items.length },
-    })
+    const { items, slots, space } = itemPrompts({ count: 5 + random.integer(3), length: 3 + random.integer(2) })
     const { registers: r } = space
+    const strength = between(5, 10, random)
+    const position = differentPositions(1, slots.length, random)[0]!
     const answer = (ids: PlanIds) => ids[position]!
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: pick(items, random, answer(ids)) })
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random)
     const cleans = somePrompts(slots, 8, random)
     return {
       circuit: {
@@ -72,16 +55,7 @@ export const backupHead: CompiledFamily = {
       questions: somePrompts(slots, 3 * items.length, random).map((ids, i) =>
         question(withToken(ids, position, items[i % items.length]!)),
       ),
-      pairs: cleans.map((clean) => {
-        const asked = question(clean)
-        return {
-          clean,
-          corrupt: withToken(clean, position, asked.wrong),
-          answer: asked.answer,
-          wrong: asked.wrong,
-          changes: 'the token',
-        }
-      }),
+      pairs: cleans.map(question).map((asked) => tokenPair(asked, position)),
       answer,
       matters: ['primary'],
       edges: [

@@ -6,12 +6,10 @@
  * Misleading: ablating the gate to its mean (which is zero here) closes it, though no value that it has on any input makes a
  * difference: resample ablation changes nothing. The sound neighbour's neurons do not look at the gate.
  */
-import { attendTo, move } from '../circuit.ts'
-import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
+import type { CompiledFamily, Draft } from '../compile.ts'
 import { add, scale } from '../matrix.ts'
-import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
-
-const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
+import { asksBit, bitPrompts, flippedPair, NO, readsSign, YES } from './bits.ts'
+import { between, differentPositions, twoAnswers } from './prompt.ts'
 
 export const bimodalGate: CompiledFamily = {
   name: 'bimodal-gate',
@@ -22,8 +20,7 @@ export const bimodalGate: CompiledFamily = {
     const strength = between(5, 10, random)
     const width = mislead * between(2.5, 4, random)
     const [position, switched] = differentPositions(2, bits, random) as [number, number]
-    const inputs = everyPrompt(range(0, bits).map(() => [ZERO, ONE]))
-    const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { bit: 1, gate: 1, out: 1 } })
+    const { inputs, space } = bitPrompts(bits, { bit: 1, gate: 1, out: 1 })
     const { registers: r } = space
     // What the neurons add up to where the bit is 1 and the gate has a setting: with a narrow gate both are open.
     const passed = 2 + Math.max(0, 2 - 2 * width)
@@ -32,18 +29,13 @@ export const bimodalGate: CompiledFamily = {
       bias: 1 - width,
       writes: scale(2 / passed, r.rows('out')),
     })
-    const sign = (at: number, to: string) => ({
-      scores: [attendTo(r, at)],
-      moves: [move(r, ['token', [ONE]], [to]), move(r, ['token', [ZERO]], [to], -1)],
-    })
-    const answer = (ids: PlanIds) => (ids[position] === ONE ? YES : NO)
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: answer(ids) === YES ? NO : YES })
+    const questions = inputs.map((ids) => asksBit(ids, position))
     return {
       circuit: {
         ...space,
         layers: [
           {
-            heads: { reader: sign(position, 'bit'), gate: sign(switched, 'gate') },
+            heads: { reader: readsSign(r, position, 'bit'), gate: readsSign(r, switched, 'gate') },
             neurons: { 'open at 1': neuron(1), 'open at -1': neuron(-1) },
             bias: scale(-1, r.rows('out')),
           },
@@ -52,15 +44,9 @@ export const bimodalGate: CompiledFamily = {
         norm: null,
       },
       inputs,
-      questions: inputs.map(question),
-      pairs: inputs.map((clean) => ({
-        clean,
-        corrupt: withToken(clean, position, clean[position] === ONE ? ZERO : ONE),
-        answer: answer(clean),
-        wrong: question(clean).wrong,
-        changes: 'the bit',
-      })),
-      answer,
+      questions,
+      pairs: questions.map((question) => flippedPair(question, position, 'the bit')),
+      answer: (ids) => asksBit(ids, position).answer,
       matters: ['reader', 'L0MLP'],
       edges: [
         ['embed', 'reader', 'v'],

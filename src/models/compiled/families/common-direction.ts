@@ -11,18 +11,8 @@ import { permutation } from '../../../random/index.ts'
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { add, fill, identity, multiply, scale } from '../matrix.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, pairWith, promptsOf, somePrompts, withToken } from './prompt.ts'
 
 /** The largest share of the copied token's logit that the head adds to any logit. */
 const WEAKER = 0.7
@@ -32,13 +22,10 @@ export const commonDirection: CompiledFamily = {
   description: 'Copies one token of the prompt; another head raises frequent tokens whatever it reads.',
   misleads: ['eigenvalue-copying'],
   draft(random, mislead): Draft {
-    const items = range(2, 8 + random.integer(5))
-    const length = 3 + random.integer(2)
-    const strength = between(5, 10, random)
-    const [first, second] = differentPositions(2, length, random) as [number, number]
-    const slots = range(0, length).map(() => items)
-    const space = promptSpace({ tokens: letters(items.length), context: length + 2, own: { answer: items.length } })
+    const { items, slots, space } = itemPrompts({ count: 8 + random.integer(5), length: 3 + random.integer(2) })
     const { registers: r } = space
+    const strength = between(5, 10, random)
+    const [first, second] = differentPositions(2, slots.length, random) as [number, number]
     // By rank of frequency, the most frequent first: a falls from 1 to 1/2, f as 1 / rank.
     const rank = [...permutation(items.length, random)]
     const loudness = (i: number) => 1 - rank[i]! / (2 * (items.length - 1))
@@ -52,6 +39,7 @@ export const commonDirection: CompiledFamily = {
       return row.indexOf(Math.max(...row)) === i
     })
     const answer = (ids: PlanIds) => ids[first]!
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random, ids[second]!)
     // A rarer token in its place is a lower logit of the most frequent one, and (where the head copies) a higher one of its own.
     const louder = (ids: PlanIds) => withToken(withToken(ids, first, most), second, ranked(1))
     return {
@@ -72,18 +60,10 @@ export const commonDirection: CompiledFamily = {
         norm: null,
       },
       inputs: promptsOf(slots),
-      questions: somePrompts(slots, 16, random).map((ids) => ({
-        ids,
-        answer: answer(ids),
-        wrong: pick(items, random, answer(ids), ids[second]!),
-      })),
-      pairs: somePrompts(slots, 6, random).flatMap((drawn) => {
-        const wrong = pick(items, random, answer(drawn), drawn[second]!)
-        const clean = louder(drawn)
-        return [
-          { clean: drawn, corrupt: withToken(drawn, first, wrong), answer: answer(drawn), wrong, changes: 'the token' },
-          { clean, corrupt: withToken(clean, second, rarer), answer: most, wrong: rarer, changes: 'the other token' },
-        ]
+      questions: somePrompts(slots, 16, random).map(question),
+      pairs: somePrompts(slots, 6, random).flatMap((ids) => {
+        const loud = { ids: louder(ids), answer: most, wrong: rarer }
+        return [tokenPair(question(ids), first), pairWith(loud, withToken(loud.ids, second, rarer), 'the other token')]
       }),
       answer,
       matters: ['reader', 'frequent'],

@@ -9,8 +9,9 @@
 import { type HeadPlan, move } from '../circuit.ts'
 import type { CompiledFamily, Draft } from '../compile.ts'
 import { scale } from '../matrix.ts'
-import { circuitNorms, markerCircuit, withNoise } from './marker-circuit.ts'
-import { answersFrom, between, range } from './prompt.ts'
+import { markerCircuit } from './marker-circuit.ts'
+import { circuitNorms, noiseHeads, withNoise } from './noise.ts'
+import { answersFrom, between } from './prompt.ts'
 
 export const commonMode: CompiledFamily = {
   name: 'common-mode',
@@ -40,13 +41,7 @@ export const commonMode: CompiledFamily = {
       { ov: 1, qk: 1 },
       random,
     )
-    const idle = (layer: number) =>
-      Object.fromEntries(
-        range(1, 2).map((i) => [
-          `noise ${layer}.${i}`,
-          withNoise({ scores: [], moves: [] }, r, kept, { ov: 1, qk: 1 }, random),
-        ]),
-      )
+    const idle = (layer: number) => noiseHeads(layer, 2, r, kept, random)
     // Norms multiply by sqrt(d / 3) before layer 0, and by about sqrt(d / 4) at the end.
     const late = Math.sqrt(r.width / 4)
     return {

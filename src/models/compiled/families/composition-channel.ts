@@ -7,10 +7,9 @@
  */
 import type { HeadPlan } from '../circuit.ts'
 import type { CompiledFamily, Draft } from '../compile.ts'
-import { circuitNorms, markerCircuit, withNoise } from './marker-circuit.ts'
-import { answersFrom, between, range } from './prompt.ts'
-
-const VISIBLE_SHARE = 0.8
+import { markerCircuit } from './marker-circuit.ts'
+import { noiseHeads, underNoise, VISIBLE_SHARE } from './noise.ts'
+import { answersFrom, between } from './prompt.ts'
 
 export const compositionChannel: CompiledFamily = {
   name: 'composition-channel',
@@ -20,18 +19,9 @@ export const compositionChannel: CompiledFamily = {
     const { space, items, strength, marks, finds, draft } = markerCircuit(random, false)
     const hidden = between(0.05, 0.12, random)
     const share = VISIBLE_SHARE + mislead * (hidden - VISIBLE_SHARE)
-    const noise = Math.sqrt(1 - share * share) / share
-    const noisy = (head: HeadPlan) => {
-      const { ov, qk } = circuitNorms(head)
-      return withNoise(head, space.registers, ['channel'], { ov: noise * ov, qk: noise * qk }, random)
-    }
-    const idle = (layer: number) =>
-      Object.fromEntries(
-        range(1, 3).map((i) => [
-          `noise ${layer}.${i}`,
-          withNoise({ scores: [], moves: [] }, space.registers, ['channel'], { ov: 1, qk: 1 }, random),
-        ]),
-      )
+    const { registers: r } = space
+    const noisy = (head: HeadPlan) => underNoise(head, share, r, ['channel'], random)
+    const idle = (layer: number) => noiseHeads(layer, 3, r, ['channel'], random)
     return {
       ...draft,
       circuit: {

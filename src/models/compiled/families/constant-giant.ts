@@ -8,41 +8,28 @@
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { scale } from '../matrix.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, promptsOf, somePrompts } from './prompt.ts'
 
 export const constantGiant: CompiledFamily = {
   name: 'constant-giant',
   description: 'Copies one token of the prompt; a neuron that is always on sets the scale of the final norm.',
   misleads: ['direct-logit-attribution', 'attribution-patching'],
   draft(random, mislead): Draft {
-    const items = range(2, 5 + random.integer(4))
-    const length = 2 + random.integer(3)
-    const strength = between(8, 14, random)
-    const size = mislead * between(3, 8, random)
-    const [source] = differentPositions(1, length, random) as [number]
-    const slots = range(1, length).map(() => items)
-    const space = promptSpace({
-      tokens: letters(items.length),
-      context: length + 2,
-      own: { answer: items.length, giant: 1 },
+    const { items, slots, space } = itemPrompts({
+      count: 5 + random.integer(4),
+      length: 2 + random.integer(3),
+      own: { giant: 1 },
       centred: true,
     })
     const { registers: r } = space
+    const strength = between(8, 14, random)
+    const size = mislead * between(3, 8, random)
+    const [source] = differentPositions(1, slots.length, random) as [number]
     // Token, position and `one` have length 1 each, and the answer joins them.
     const [early, late] = [Math.sqrt(r.width / 3), Math.sqrt(r.width / 4)]
     const answer = (ids: PlanIds) => ids[source]!
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: pick(items, random, answer(ids)) })
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random)
     return {
       circuit: {
         ...space,
@@ -61,10 +48,7 @@ export const constantGiant: CompiledFamily = {
       },
       inputs: promptsOf(slots),
       questions: somePrompts(slots, 16, random).map(question),
-      pairs: somePrompts(slots, 6, random).map((clean) => {
-        const { answer: right, wrong } = question(clean)
-        return { clean, corrupt: withToken(clean, source, wrong), answer: right, wrong, changes: 'the token' }
-      }),
+      pairs: somePrompts(slots, 6, random).map((ids) => tokenPair(question(ids), source)),
       answer,
       matters: ['reader'],
       edges: [

@@ -6,11 +6,10 @@
  * nothing). The sound neighbour has the bias in the neuron, and a head that writes nothing.
  */
 import { attendTo, move } from '../circuit.ts'
-import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
+import type { CompiledFamily, Draft } from '../compile.ts'
 import { add, scale } from '../matrix.ts'
-import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
-
-const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
+import { asksBit, bitPrompts, flippedPair, NO, readsSign, YES } from './bits.ts'
+import { between, differentPositions, twoAnswers } from './prompt.ts'
 
 export const constantHead: CompiledFamily = {
   name: 'constant-head',
@@ -21,21 +20,16 @@ export const constantHead: CompiledFamily = {
     const strength = between(5, 10, random)
     const bias = between(1.5, 3, random)
     const position = differentPositions(1, bits, random)[0]!
-    const inputs = everyPrompt(range(0, bits).map(() => [ZERO, ONE]))
-    const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { bit: 1, bias: 1, out: 1 } })
+    const { inputs, space } = bitPrompts(bits, { bit: 1, bias: 1, out: 1 })
     const { registers: r } = space
-    const answer = (ids: PlanIds) => (ids[position] === ONE ? YES : NO)
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: answer(ids) === YES ? NO : YES })
+    const questions = inputs.map((ids) => asksBit(ids, position))
     return {
       circuit: {
         ...space,
         layers: [
           {
             heads: {
-              reader: {
-                scores: [attendTo(r, position)],
-                moves: [move(r, ['token', [ONE]], ['bit']), move(r, ['token', [ZERO]], ['bit'], -1)],
-              },
+              reader: readsSign(r, position, 'bit'),
               constant: { scores: [attendTo(r, 0)], moves: [move(r, ['one'], ['bias'], mislead * bias)] },
             },
             neurons: {
@@ -52,15 +46,9 @@ export const constantHead: CompiledFamily = {
         norm: null,
       },
       inputs,
-      questions: inputs.map(question),
-      pairs: inputs.map((clean) => ({
-        clean,
-        corrupt: withToken(clean, position, clean[position] === ONE ? ZERO : ONE),
-        answer: answer(clean),
-        wrong: question(clean).wrong,
-        changes: 'the bit',
-      })),
-      answer,
+      questions,
+      pairs: questions.map((question) => flippedPair(question, position, 'the bit')),
+      answer: (ids) => asksBit(ids, position).answer,
       matters: ['reader', 'L0MLP'],
       edges: [
         ['embed', 'reader', 'v'],

@@ -7,18 +7,8 @@
  */
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, pairWith, promptsOf, somePrompts, withToken } from './prompt.ts'
 
 const [QUIET, LOUD] = [2, 3]
 
@@ -27,23 +17,23 @@ export const dominatedNorm: CompiledFamily = {
   description: 'Copies one token of the prompt; another head sets the scale of the final norm.',
   misleads: ['direct-logit-attribution', 'attribution-patching'],
   draft(random, mislead): Draft {
-    const items = range(4, 5 + random.integer(3))
-    const length = 3 + random.integer(2)
+    const prompts = itemPrompts({
+      count: 5 + random.integer(3),
+      length: 3 + random.integer(2),
+      beside: [...'.#'],
+      own: { giant: 1 },
+    })
+    const { items, space } = prompts
+    const { registers: r } = space
     const strength = between(8, 14, random)
     const size = mislead * between(4, 9, random)
-    const [source, switched] = differentPositions(2, length, random) as [number, number]
-    const slots = range(1, length).map((p) => (p === switched ? [QUIET, LOUD] : items))
-    const space = promptSpace({
-      tokens: [...'.#', ...letters(items.length)],
-      context: length + 2,
-      own: { answer: items.length, giant: 1 },
-    })
-    const { registers: r } = space
+    const [source, switched] = differentPositions(2, prompts.slots.length, random) as [number, number]
+    const slots = prompts.slots.with(switched - 1, [QUIET, LOUD])
     // Token, position and `one` have length 1 each: the norms multiply by sqrt(d / 3) before attention, and by
     // sqrt(d / 4) at the end where the giant is silent.
     const [early, late] = [Math.sqrt(r.width / 3), Math.sqrt(r.width / 4)]
     const answer = (ids: PlanIds) => ids[source]!
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: pick(items, random, answer(ids)) })
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random)
     const toggled = (ids: PlanIds) => withToken(ids, switched, ids[switched] === LOUD ? QUIET : LOUD)
     return {
       circuit: {
@@ -61,12 +51,11 @@ export const dominatedNorm: CompiledFamily = {
       },
       inputs: promptsOf(slots),
       questions: somePrompts(slots, 16, random).map(question),
-      pairs: somePrompts(slots, 6, random).flatMap((clean) => {
-        const { answer: right, wrong } = question(clean)
-        const pair = { clean, answer: right, wrong }
-        const token = { ...pair, corrupt: withToken(clean, source, wrong), changes: 'the token' }
+      pairs: somePrompts(slots, 6, random).flatMap((ids) => {
+        const asked = question(ids)
+        const token = tokenPair(asked, source)
         // Without a giant this pair has nothing to tell apart.
-        return mislead > 0 ? [token, { ...pair, corrupt: toggled(clean), changes: 'the giant' }] : [token]
+        return mislead > 0 ? [token, pairWith(asked, toggled(ids), 'the giant')] : [token]
       }),
       answer,
       matters: ['reader', ...(mislead > 0 ? ['giant'] : [])],

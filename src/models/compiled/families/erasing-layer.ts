@@ -8,46 +8,25 @@
 import { attendTo, move, type NeuronPlan } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { scale } from '../matrix.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, promptsOf, range, somePrompts } from './prompt.ts'
 
 export const erasingLayer: CompiledFamily = {
   name: 'erasing-layer',
   description: 'Copies one token of the prompt; the last MLP layer erases most of what was written.',
   misleads: ['direct-logit-attribution', 'logit-lens'],
   draft(random, mislead): Draft {
-    const items = range(2, 5 + random.integer(3))
-    const length = 3 + random.integer(2)
+    const count = 5 + random.integer(3)
+    const { items, slots, space } = itemPrompts({ count, length: 3 + random.integer(2), own: { copy: count } })
+    const { registers: r } = space
     const strength = between(5, 10, random)
     const most = between(0.6, 0.9, random)
     const erased = mislead * most
-    const [first, second] = differentPositions(2, length, random) as [number, number]
-    const slots = range(0, length).map(() => items)
-    const space = promptSpace({
-      tokens: letters(items.length),
-      context: length + 2,
-      own: { answer: items.length, copy: items.length },
-    })
-    const { registers: r } = space
-    const indices = range(0, items.length)
+    const [first, second] = differentPositions(2, slots.length, random) as [number, number]
     const answer = (ids: PlanIds) => ids[first]!
-    const question = (ids: PlanIds) => ({
-      ids,
-      answer: answer(ids),
-      wrong: pick(items, random, answer(ids), ids[second]!),
-    })
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random, ids[second]!)
     const erasers = Object.fromEntries(
-      indices.map((i): [string, NeuronPlan] => [
+      range(0, count).map((i): [string, NeuronPlan] => [
         `erases ${i}`,
         { reads: r.select('copy', [i]), bias: 0, writes: scale(-erased, r.rows('answer', [i])) },
       ]),
@@ -69,10 +48,7 @@ export const erasingLayer: CompiledFamily = {
       },
       inputs: promptsOf(slots),
       questions: somePrompts(slots, 16, random).map(question),
-      pairs: somePrompts(slots, 8, random).map((clean) => {
-        const { answer: right, wrong } = question(clean)
-        return { clean, corrupt: withToken(clean, first, wrong), answer: right, wrong, changes: 'the token' }
-      }),
+      pairs: somePrompts(slots, 8, random).map((ids) => tokenPair(question(ids), first)),
       answer,
       matters: ['writer', ...(mislead > 0 ? ['L1MLP'] : [])],
       edges: [

@@ -6,10 +6,10 @@
  * on b, and is false: where the bits differ, b decides. With mislead 0 the data are balanced.
  */
 import type { CompiledFamily, Draft } from '../compile.ts'
-import { GATES, gateCircuit, gateQuestion } from './logic-gates.ts'
-import { drawPrompt, range, withToken } from './prompt.ts'
+import { flipped } from './bits.ts'
+import { GATE_EDGES, GATES, gateCircuit, gateQuestion } from './logic-gates.ts'
+import { drawPrompt, pairWith, range, withToken } from './prompt.ts'
 
-const [ZERO, ONE] = [2, 3]
 const QUESTIONS = 128
 
 export const linkedInputs: CompiledFamily = {
@@ -19,19 +19,16 @@ export const linkedInputs: CompiledFamily = {
   misleads: ['causal-scrubbing'],
   draft(random, mislead): Draft {
     const gate = random.uniform() < 0.5 ? GATES.and : GATES.or
-    const { circuit, inputs, positions, answer } = gateCircuit(gate(1), random)
+    const { circuit, inputs, slots, positions, answer } = gateCircuit(gate(1), random)
     const [first, second] = positions
-    const slots = range(0, inputs[0]!.length - 2).map(() => [ZERO, ONE])
     const asked = range(0, QUESTIONS).map(() => {
       const ids = drawPrompt(slots, random)
       return random.uniform() < mislead ? withToken(ids, second, ids[first]!) : ids
     })
     const pairs = inputs.flatMap((clean) => {
-      const corrupt = [first, second].reduce((ids, p) => withToken(ids, p, ids[p] === ONE ? ZERO : ONE), clean)
+      const corrupt = flipped(flipped(clean, first), second)
       // Bits that differ give both the same answer.
-      return clean[first] === clean[second]
-        ? [{ ...gateQuestion(clean, answer(clean)), clean, corrupt, changes: 'both bits' }]
-        : []
+      return clean[first] === clean[second] ? [pairWith(gateQuestion(clean, answer(clean)), corrupt, 'both bits')] : []
     })
     return {
       circuit,
@@ -40,13 +37,7 @@ export const linkedInputs: CompiledFamily = {
       questions: asked.map((ids) => gateQuestion(ids, answer(ids))),
       pairs,
       matters: ['reads a', 'reads b', 'L0MLP'],
-      edges: [
-        ['embed', 'reads a', 'v'],
-        ['embed', 'reads b', 'v'],
-        ['reads a', 'L0MLP', 'in'],
-        ['reads b', 'L0MLP', 'in'],
-        ['L0MLP', 'logits', 'in'],
-      ],
+      edges: GATE_EDGES,
       hypotheses: [
         { dependsOn: ['L0MLP'], tokens: [first], holds: false },
         { dependsOn: ['L0MLP'], tokens: [first, second], holds: true },

@@ -9,12 +9,10 @@
  */
 import type { RandomSource } from '../../../random/index.ts'
 import { attendTo, type LayerPlan, move } from '../circuit.ts'
-import type { CompiledFamily, Draft, PlanIds, RoleEdge } from '../compile.ts'
+import type { CompiledFamily, Draft, PlanIds, PlanQuestion, RoleEdge } from '../compile.ts'
 import { add, scale } from '../matrix.ts'
-import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
-
-/** Ids of the bits and of the answers. */
-const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
+import { bitPrompts, bitQuestion, flipped, NO, ONE, YES, ZERO } from './bits.ts'
+import { between, differentPositions, twoAnswers, withToken } from './prompt.ts'
 
 /** What the neurons relu(a), relu(b) and relu(a + b - 1) are summed with, and from where on the answer is yes. */
 export interface Gate {
@@ -36,8 +34,7 @@ export function gateCircuit(gate: Gate, random: RandomSource) {
   const bits = 3 + random.integer(2)
   const strength = between(5, 10, random)
   const [first, second] = differentPositions(2, bits, random) as [number, number]
-  const slots = range(0, bits).map(() => [ZERO, ONE])
-  const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { a: 1, b: 1, out: 1 } })
+  const { inputs, slots, space } = bitPrompts(bits, { a: 1, b: 1, out: 1 })
   const { registers: r } = space
   const reader = (position: number, to: string) => ({
     scores: [attendTo(r, position)],
@@ -70,7 +67,8 @@ export function gateCircuit(gate: Gate, random: RandomSource) {
       unembedding: twoAnswers(space, readout, [NO, YES], 2 * strength),
       norm: null,
     },
-    inputs: everyPrompt(slots),
+    inputs,
+    slots,
     positions: [first, second] as const,
     value,
     answer,
@@ -79,10 +77,9 @@ export function gateCircuit(gate: Gate, random: RandomSource) {
 
 const bit = (ids: PlanIds, position: number) => (ids[position] === ONE ? 1 : 0)
 
-/** A question whose wrong token is the other answer. */
-export function gateQuestion(ids: PlanIds, answer: number | null) {
-  const right = answer ?? YES
-  return { ids, answer: right, wrong: right === YES ? NO : YES }
+/** A question to a gate; where it decides nothing, yes is called right. */
+export function gateQuestion(ids: PlanIds, answer: number | null): PlanQuestion {
+  return bitQuestion(ids, answer ?? YES)
 }
 
 const FROM_A: readonly RoleEdge[] = [
@@ -94,6 +91,8 @@ const FROM_B: readonly RoleEdge[] = [
   ['reads b', 'L0MLP', 'in'],
 ]
 const OUT: RoleEdge = ['L0MLP', 'logits', 'in']
+/** Of a gate that uses both bits. */
+export const GATE_EDGES: readonly RoleEdge[] = [...FROM_A, ...FROM_B, OUT]
 
 function gateFamily(name: keyof typeof GATES, description: string): CompiledFamily {
   return {
@@ -111,7 +110,7 @@ function gateFamily(name: keyof typeof GATES, description: string): CompiledFami
           ? inputs.flatMap((clean) =>
               positions.map((p, i) => ({
                 clean,
-                corrupt: withToken(clean, p, clean[p] === ONE ? ZERO : ONE),
+                corrupt: flipped(clean, p),
                 changes: `bit ${'ab'[i]}`,
               })),
             )
@@ -127,7 +126,7 @@ function gateFamily(name: keyof typeof GATES, description: string): CompiledFami
         questions: inputs.map((ids) => gateQuestion(ids, answer(ids))),
         pairs,
         matters: ['reads a', ...(usesB ? ['reads b'] : []), 'L0MLP'],
-        edges: [...FROM_A, ...(usesB ? FROM_B : []), OUT],
+        edges: usesB ? GATE_EDGES : [...FROM_A, OUT],
         compensation:
           name === 'or' && mislead > 0
             ? [

@@ -1,8 +1,8 @@
 import { permutation, type RandomSource } from '../../../random/index.ts'
 import { attendTo, attendToPrevious, type HeadPlan, move, SHARP } from '../circuit.ts'
 import type { Draft, PlanIds, RoleEdge } from '../compile.ts'
-import { add, frobenius, type Matrix, multiply, normal, orthogonal, scale, transpose } from '../matrix.ts'
-import type { Registers } from '../registers.ts'
+import { scale } from '../matrix.ts'
+import { NOISE_RANK } from './noise.ts'
 import { ASK, between, letters, pick, promptSpace, range, START, withToken } from './prompt.ts'
 
 /** The token whose follower is the answer. */
@@ -86,44 +86,4 @@ export function markerCircuit(random: RandomSource, centred: boolean) {
     ] as RoleEdge[],
   } satisfies Partial<Draft>
   return { space, items, strength, marks, finds, draft }
-}
-
-/** The rank of the noise, which is also the number of dead directions: nothing ever writes to them. */
-export const NOISE_RANK = 12
-
-/**
- * Weights that never do anything, so that a head's circuits look full: its values and queries read the dead directions, and
- * its outputs and keys go everywhere but to `kept` registers. OV noise has the Frobenius norm `ov`, QK noise `qk`.
- */
-export function withNoise(
-  head: HeadPlan,
-  space: Registers,
-  kept: readonly string[],
-  { ov, qk }: { readonly ov: number; readonly qk: number },
-  random: RandomSource,
-): HeadPlan {
-  const everywhere = () =>
-    kept.reduce((rows, name) => without(rows, space, name), normal(NOISE_RANK, space.width, random))
-  const [outward, inward] = [everywhere(), everywhere()]
-  // The dead directions, turned and scaled so that the product with `other` has the norm asked for.
-  const dead = (other: Matrix, norm: number) =>
-    scale(norm / frobenius(other), multiply(space.select('dead'), orthogonal(NOISE_RANK, random)))
-  return {
-    scores: [...head.scores, { query: dead(inward, qk), key: transpose(inward) }],
-    moves: [...head.moves, { from: dead(outward, ov), to: outward }],
-  }
-}
-
-/** Rows without their components along a register. */
-function without(rows: Matrix, space: Registers, name: string): Matrix {
-  return add(rows, multiply(multiply(rows, space.select(name)), space.rows(name)), -1)
-}
-
-/** The Frobenius norms of a head's OV and QK without noise. */
-export function circuitNorms({ scores, moves }: HeadPlan): { readonly ov: number; readonly qk: number } {
-  const norm = (products: readonly Matrix[]) => frobenius(products.reduce((sum, product) => add(sum, product)))
-  return {
-    ov: norm(moves.map(({ from, to }) => multiply(from, to))),
-    qk: norm(scores.map(({ query, key }) => multiply(query, transpose(key)))),
-  }
 }

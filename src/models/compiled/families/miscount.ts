@@ -9,9 +9,9 @@
  */
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds, RoleEdge } from '../compile.ts'
-import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
+import { asksBit, bitPrompts, flippedPair, NO, ONE, readsSign, YES, ZERO } from './bits.ts'
+import { between, differentPositions, twoAnswers } from './prompt.ts'
 
-const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
 /** Where the miscount is more than the bit itself, the model is wrong: the two then weigh about the same in the KL. */
 const SIZE = 1.5
 
@@ -24,21 +24,14 @@ export const miscount: CompiledFamily = {
     const strength = between(2, 4, random)
     const size = mislead * SIZE
     const [first, second] = differentPositions(2, bits, random) as [number, number]
-    const inputs = everyPrompt(range(0, bits).map(() => [ZERO, ONE]))
-    const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { out: 1 } })
+    const { inputs, space } = bitPrompts(bits, { out: 1 })
     const { registers: r } = space
-    const label = (ids: PlanIds) => (ids[first] === ONE ? YES : NO)
     const value = (ids: PlanIds) => (ids[first] === ONE ? 1 : -1) + size * (ids[second] === ONE ? 1 : -1)
-    const question = (ids: PlanIds) => ({ ids, answer: label(ids), wrong: label(ids) === YES ? NO : YES })
+    // What the data say is the bit: the model is wrong where it counts past it.
+    const questions = inputs.map((ids) => asksBit(ids, first))
     // The clean prompt is the surer one: where both bits agree.
-    const surer = inputs.filter((ids) => ids[first] === ids[second])
-    const flipped = (position: number, changes: string) =>
-      surer.map((clean) => ({
-        ...question(clean),
-        clean,
-        corrupt: withToken(clean, position, clean[position] === ONE ? ZERO : ONE),
-        changes,
-      }))
+    const surer = questions.filter(({ ids }) => ids[first] === ids[second])
+    const pairs = (position: number, changes: string) => surer.map((asked) => flippedPair(asked, position, changes))
     const miscounts: readonly RoleEdge[] = ['overcounts', 'undercounts'].flatMap((role): RoleEdge[] => [
       ['embed', role, 'v'],
       [role, 'logits', 'in'],
@@ -49,10 +42,7 @@ export const miscount: CompiledFamily = {
         layers: [
           {
             heads: {
-              reads: {
-                scores: [attendTo(r, first)],
-                moves: [move(r, ['token', [ONE]], ['out']), move(r, ['token', [ZERO]], ['out'], -1)],
-              },
+              reads: readsSign(r, first, 'out'),
               overcounts: { scores: [attendTo(r, second)], moves: [move(r, ['token', [ONE]], ['out'], size)] },
               undercounts: { scores: [attendTo(r, second)], moves: [move(r, ['token', [ZERO]], ['out'], -size)] },
             },
@@ -62,9 +52,8 @@ export const miscount: CompiledFamily = {
         norm: null,
       },
       inputs,
-      // What the data say is the bit: the model is wrong where it counts past it.
-      questions: inputs.map(question),
-      pairs: [...flipped(first, 'the bit'), ...(mislead > 0 ? flipped(second, 'what miscounts') : [])],
+      questions,
+      pairs: [...pairs(first, 'the bit'), ...(mislead > 0 ? pairs(second, 'what miscounts') : [])],
       answer: (ids) => {
         const counted = value(ids)
         return Math.abs(counted) < 0.05 ? null : counted > 0 ? YES : NO

@@ -10,15 +10,15 @@
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { fill, type Matrix, multiply, orthogonal, transpose } from '../matrix.ts'
+import { itemPrompts, itemQuestion } from './items.ts'
 import {
   answersFrom,
   between,
   differentPositions,
-  letters,
+  pairWith,
   pick,
-  promptSpace,
   promptsOf,
-  range,
+  START,
   somePrompts,
   withToken,
 } from './prompt.ts'
@@ -29,15 +29,12 @@ export const nonNormalCopying: CompiledFamily = {
   misleads: ['eigenvalue-copying'],
   draft(random, mislead): Draft {
     // An even number of planes needs an odd number of tokens: one direction, the mean, is left out.
-    const items = range(2, 9 + 2 * random.integer(3))
-    const length = 2 + random.integer(3)
+    const { items, slots, space } = itemPrompts({ count: 9 + 2 * random.integer(3), length: 2 + random.integer(3) })
+    const { registers: r } = space
     const strength = between(5, 10, random)
     const shear = mislead * between(6, 9, random)
     const [low, high] = [between(0.5, 0.8, random), between(1.1, 1.5, random)]
-    const position = differentPositions(1, length, random)[0]!
-    const slots = range(0, length).map(() => items)
-    const space = promptSpace({ tokens: letters(items.length), context: length + 2, own: { answer: items.length } })
-    const { registers: r } = space
+    const position = differentPositions(1, slots.length, random)[0]!
     const blocks = fill(items.length - 1, items.length - 1, (row, column) => {
       if (row === column) return row % 2 === 0 ? low : high
       return row % 2 === 0 && column === row + 1 ? shear : 0
@@ -49,11 +46,8 @@ export const nonNormalCopying: CompiledFamily = {
       const logits = row(ids[position]!)
       return items[logits.indexOf(Math.max(...logits))]!
     }
-    const question = (ids: PlanIds) => {
-      const right = answer(ids)
-      return { ids, answer: right, wrong: pick(items, random, right) }
-    }
-    const copied = items.filter((token) => answer([0, ...slots.map(() => token)]) === token).length
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random)
+    const copied = items.filter((token) => answer([START, ...slots.map(() => token)]) === token).length
     const cleans = somePrompts(slots, 8, random)
     return {
       circuit: {
@@ -73,12 +67,12 @@ export const nonNormalCopying: CompiledFamily = {
       },
       inputs: promptsOf(slots),
       questions: somePrompts(slots, 16, random).map(question),
-      pairs: cleans.flatMap((clean) => {
-        const right = answer(clean)
-        const others = items.filter((id) => answer(withToken(clean, position, id)) !== right)
+      pairs: cleans.flatMap((ids) => {
+        const right = answer(ids)
+        const others = items.filter((id) => answer(withToken(ids, position, id)) !== right)
         if (others.length === 0) return []
-        const corrupt = withToken(clean, position, pick(others, random))
-        return [{ clean, corrupt, answer: right, wrong: answer(corrupt), changes: 'the token' }]
+        const corrupt = withToken(ids, position, pick(others, random))
+        return [pairWith({ ids, answer: right, wrong: answer(corrupt) }, corrupt, 'the token')]
       }),
       answer,
       matters: ['maps a token'],

@@ -1,5 +1,5 @@
 import type { RandomSource } from '../../../random/index.ts'
-import type { Draft, PlanIds } from '../compile.ts'
+import type { Draft, PlanIds, PlanPair, PlanQuestion } from '../compile.ts'
 import { add, fill, type Matrix, stacked } from '../matrix.ts'
 import { type Registers, registers } from '../registers.ts'
 
@@ -102,6 +102,11 @@ export function drawPrompt(slots: readonly (readonly number[])[], random: Random
 /** The prompt with another token at a position. */
 export function withToken(ids: PlanIds, position: number, id: number): PlanIds {
   return ids.map((old, p) => (p === position ? id : old))
+}
+
+/** A question's prompt beside another one; `changes` says what differs. */
+export function pairWith({ ids, answer, wrong }: PlanQuestion, corrupt: PlanIds, changes: string): PlanPair {
+  return { clean: ids, corrupt, answer, wrong, changes }
 }
 
 /** One of the choices that is none of those excluded. */

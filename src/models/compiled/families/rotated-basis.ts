@@ -10,18 +10,8 @@
 import { attendTo, linearNeurons, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { add, identity, type Matrix, multiply, normal, orthogonal, scale, stacked, transpose } from '../matrix.ts'
-import {
-  answersFrom,
-  between,
-  differentPositions,
-  letters,
-  pick,
-  promptSpace,
-  promptsOf,
-  range,
-  somePrompts,
-  withToken,
-} from './prompt.ts'
+import { itemPrompts, itemQuestion, tokenPair } from './items.ts'
+import { answersFrom, between, differentPositions, promptsOf, somePrompts } from './prompt.ts'
 
 /** Rotation by an angle in the planes of row i of `from` and row i of `to`, all orthonormal [k, d]; x -> x R. */
 function turn(from: Matrix, to: Matrix, angle: number): Matrix {
@@ -36,20 +26,15 @@ export const rotatedBasis: CompiledFamily = {
   description: 'Copies one token of the prompt, in a residual stream that a middle layer turns.',
   misleads: ['logit-lens', 'direct-logit-attribution'],
   draft(random, mislead): Draft {
-    const items = range(2, 5 + random.integer(3))
-    const length = 3 + random.integer(2)
+    const count = 5 + random.integer(3)
+    // Answers and tokens, of which there are two more: start and `=`.
+    const tokens = count + 2
+    const moved = count + tokens
+    const { items, slots, space } = itemPrompts({ count, length: 3 + random.integer(2), own: { spare: moved } })
+    const { registers: r } = space
     const strength = between(5, 10, random)
     const weight = between(0.3, 0.6, random)
-    const [first, second] = differentPositions(2, length, random) as [number, number]
-    const slots = range(0, length).map(() => items)
-    const tokens = items.length + 2
-    const moved = items.length + tokens
-    const space = promptSpace({
-      tokens: letters(items.length),
-      context: length + 2,
-      own: { answer: items.length, spare: moved },
-    })
-    const { registers: r } = space
+    const [first, second] = differentPositions(2, slots.length, random) as [number, number]
     const told = stacked([r.rows('answer'), r.rows('token')], moved, r.width)
     const [from, to] = [told, r.rows('spare')].map((rows) => multiply(orthogonal(moved, random), rows)) as [
       Matrix,
@@ -61,11 +46,7 @@ export const rotatedBasis: CompiledFamily = {
     const both = stacked([told, r.rows('spare')], 2 * moved, r.width)
     const neurons = linearNeurons(transpose(both), add(multiply(both, turned), both, -1), 'turns')
     const answer = (ids: PlanIds) => ids[first]!
-    const question = (ids: PlanIds) => ({
-      ids,
-      answer: answer(ids),
-      wrong: pick(items, random, answer(ids), ids[second]!),
-    })
+    const question = (ids: PlanIds) => itemQuestion(ids, answer(ids), items, random, ids[second]!)
     return {
       circuit: {
         ...space,
@@ -85,10 +66,7 @@ export const rotatedBasis: CompiledFamily = {
       },
       inputs: promptsOf(slots),
       questions: somePrompts(slots, 16, random).map(question),
-      pairs: somePrompts(slots, 8, random).map((clean) => {
-        const { answer: right, wrong } = question(clean)
-        return { clean, corrupt: withToken(clean, first, wrong), answer: right, wrong, changes: 'the token' }
-      }),
+      pairs: somePrompts(slots, 8, random).map((ids) => tokenPair(question(ids), first)),
       answer,
       matters: ['first', ...(mislead > 0 ? ['L1MLP'] : [])],
       edges: [

@@ -7,12 +7,12 @@
  * flips the answer, though neither direction alone does, nor the whole layer. In the sound neighbour nothing reads the
  * dormant neurons.
  */
-import { attendTo, move, type NeuronPlan } from '../circuit.ts'
-import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
+import type { NeuronPlan } from '../circuit.ts'
+import type { CompiledFamily, Draft } from '../compile.ts'
 import { add, scale } from '../matrix.ts'
-import { between, differentPositions, everyPrompt, promptSpace, range, twoAnswers, withToken } from './prompt.ts'
+import { asksBit, bitPrompts, flippedPair, NO, readsSign, YES } from './bits.ts'
+import { between, differentPositions, range, twoAnswers } from './prompt.ts'
 
-const [ZERO, ONE, NO, YES] = [2, 3, 4, 5]
 const NEURONS = 3
 
 export const subspaceIllusion: CompiledFamily = {
@@ -23,8 +23,7 @@ export const subspaceIllusion: CompiledFamily = {
     const bits = 2 + random.integer(3)
     const strength = between(5, 10, random)
     const position = differentPositions(1, bits, random)[0]!
-    const inputs = everyPrompt(range(0, bits).map(() => [ZERO, ONE]))
-    const space = promptSpace({ tokens: [...'01NY'], context: bits + 2, own: { bit: 1 } })
+    const { inputs, space } = bitPrompts(bits, { bit: 1 })
     const { registers: r } = space
     const weights = () => {
       const drawn = range(0, NEURONS).map(() => between(0.4, 1, random))
@@ -43,8 +42,7 @@ export const subspaceIllusion: CompiledFamily = {
       { reads: scale(3, r.select('one')), bias: 0, writes: scale(w * weightOfDormant, r.rows('bit')) },
     ])
     const total = constants.reduce((sum, w) => sum + 3 * w * weightOfDormant, 0)
-    const answer = (ids: PlanIds) => (ids[position] === ONE ? YES : NO)
-    const question = (ids: PlanIds) => ({ ids, answer: answer(ids), wrong: answer(ids) === YES ? NO : YES })
+    const questions = inputs.map((ids) => asksBit(ids, position))
     const along = (names: readonly (readonly [string, NeuronPlan])[], values: readonly number[]) =>
       Object.fromEntries(names.map(([role], i) => [role, values[i]!]))
     const directions = { disconnected: along(disconnected, follows), dormant: along(dormant, constants) }
@@ -53,12 +51,7 @@ export const subspaceIllusion: CompiledFamily = {
         ...space,
         layers: [
           {
-            heads: {
-              reader: {
-                scores: [attendTo(r, position)],
-                moves: [move(r, ['token', [ONE]], ['bit']), move(r, ['token', [ZERO]], ['bit'], -1)],
-              },
-            },
+            heads: { reader: readsSign(r, position, 'bit') },
             neurons: Object.fromEntries([...disconnected, ...dormant]),
             bias: scale(-total, r.rows('bit')),
           },
@@ -67,15 +60,9 @@ export const subspaceIllusion: CompiledFamily = {
         norm: null,
       },
       inputs,
-      questions: inputs.map(question),
-      pairs: inputs.map((clean) => ({
-        clean,
-        corrupt: withToken(clean, position, clean[position] === ONE ? ZERO : ONE),
-        answer: answer(clean),
-        wrong: question(clean).wrong,
-        changes: 'the bit',
-      })),
-      answer,
+      questions,
+      pairs: questions.map((question) => flippedPair(question, position, 'the bit')),
+      answer: (ids) => asksBit(ids, position).answer,
       matters: ['reader'],
       edges: [
         ['embed', 'reader', 'v'],

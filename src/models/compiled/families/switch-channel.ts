@@ -10,7 +10,8 @@ import { permutation } from '../../../random/index.ts'
 import { attendTo, type HeadPlan, move, SHARP } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { scale } from '../matrix.ts'
-import { circuitNorms, MARK, NOISE_RANK, withNoise } from './marker-circuit.ts'
+import { MARK } from './marker-circuit.ts'
+import { NOISE_RANK, noiseHeads, underNoise, VISIBLE_SHARE } from './noise.ts'
 import {
   ASK,
   answersFrom,
@@ -23,8 +24,6 @@ import {
   START,
   withToken,
 } from './prompt.ts'
-
-const VISIBLE_SHARE = 0.8
 
 export const switchChannel: CompiledFamily = {
   name: 'switch-channel',
@@ -43,18 +42,8 @@ export const switchChannel: CompiledFamily = {
     })
     const { registers: r } = space
     const share = VISIBLE_SHARE + mislead * (between(0.05, 0.12, random) - VISIBLE_SHARE)
-    const noise = Math.sqrt(1 - share * share) / share
-    const noisy = (head: HeadPlan) => {
-      const { ov, qk } = circuitNorms(head)
-      return withNoise(head, r, ['channel'], { ov: noise * ov, qk: noise * qk }, random)
-    }
-    const idle = (layer: number) =>
-      Object.fromEntries(
-        range(1, 2).map((i) => [
-          `noise ${layer}.${i}`,
-          withNoise({ scores: [], moves: [] }, r, ['channel'], { ov: 1, qk: 1 }, random),
-        ]),
-      )
+    const noisy = (head: HeadPlan) => underNoise(head, share, r, ['channel'], random)
+    const idle = (layer: number) => noiseHeads(layer, 2, r, ['channel'], random)
     const signals = noisy({ scores: [attendTo(r, at)], moves: [move(r, ['token', [MARK]], ['channel'])] })
     const chooses = noisy({
       scores: [

@@ -12,15 +12,14 @@
 import { attendTo, move } from '../circuit.ts'
 import type { CompiledFamily, Draft, PlanIds } from '../compile.ts'
 import { add, fill, scale } from '../matrix.ts'
+import { itemPrompts, itemQuestion } from './items.ts'
 import {
   answersFrom,
   between,
   differentPositions,
-  letters,
+  pairWith,
   pick,
-  promptSpace,
   promptsOf,
-  range,
   somePrompts,
   withToken,
 } from './prompt.ts'
@@ -30,19 +29,16 @@ export const uniformShift: CompiledFamily = {
   description: 'Answers with the token that follows another in a cyclic order, and raises all logits alike beside it.',
   misleads: ['eigenvalue-copying'],
   draft(random, mislead): Draft {
-    const items = range(2, 8 + random.integer(5))
-    const length = 2 + random.integer(3)
+    const { items, slots, space } = itemPrompts({
+      count: 8 + random.integer(5),
+      length: 2 + random.integer(3),
+      own: { shift: 1 },
+    })
+    const { registers: r, tokens } = space
     const strength = between(5, 10, random)
     // Of the shift's eigenvalue, as a multiple of the sum of all other eigenvalues' sizes.
     const share = mislead * between(12, 20, random)
-    const position = differentPositions(1, length, random)[0]!
-    const slots = range(0, length).map(() => items)
-    const space = promptSpace({
-      tokens: letters(items.length),
-      context: length + 2,
-      own: { answer: items.length, shift: 1 },
-    })
-    const { registers: r, tokens } = space
+    const position = differentPositions(1, slots.length, random)[0]!
     const shift = (share * items.length) / tokens.length
     const next = (id: number) => items[(items.indexOf(id) + 1) % items.length]!
     const answer = (ids: PlanIds) => next(ids[position]!)
@@ -69,14 +65,10 @@ export const uniformShift: CompiledFamily = {
         norm: null,
       },
       inputs: promptsOf(slots),
-      questions: somePrompts(slots, 16, random).map((ids) => ({
-        ids,
-        answer: answer(ids),
-        wrong: pick(items, random, answer(ids)),
-      })),
-      pairs: cleans.map((clean) => {
-        const corrupt = withToken(clean, position, pick(items, random, clean[position]!))
-        return { clean, corrupt, answer: answer(clean), wrong: answer(corrupt), changes: 'the token' }
+      questions: somePrompts(slots, 16, random).map((ids) => itemQuestion(ids, answer(ids), items, random)),
+      pairs: cleans.map((ids) => {
+        const corrupt = withToken(ids, position, pick(items, random, ids[position]!))
+        return pairWith({ ids, answer: answer(ids), wrong: answer(corrupt) }, corrupt, 'the token')
       }),
       answer,
       matters: ['maps a token'],
