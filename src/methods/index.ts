@@ -215,3 +215,14 @@ export {
   type Token,
 } from './shared/question.ts'
 export { type Cost, Meter, type MethodResult } from './shared/result.ts'
+export {
+  type PatchedSubspace,
+  SUBSPACE_SOURCES,
+  type SubspacePatchOptions,
+  type SubspacePatchValues,
+  type SubspaceSearch,
+  type SubspaceSource,
+  subspacePatching,
+} from './subspace-patching/subspace-patching.ts'
+export type { Exchanged } from './subspace-patching/subspace-runs.ts'
+export { type SiteOptions, SUBSPACE_WHATS, type SubspaceWhat } from './subspace-patching/subspace-site.ts'

@@ -11,6 +11,7 @@ export type FieldValue =
   | null
   | undefined
   | readonly number[]
+  | readonly (readonly number[])[]
   | readonly PromptJson[]
   | Readonly<Record<string, unknown>>
 
@@ -21,7 +22,7 @@ const NONE = 'none'
 const MOST = 100_000
 
 /**
- * What a person typed into a field: `0-3, 5, -1` for whole numbers, one text or prompt per line, `none` where that can be
+ * What a person typed into a field: `0-3, 5, -1` for whole numbers, one text, prompt or row of numbers per line, `none` where that can be
  * said. Undefined where it was left empty. Throws one sentence that says what could stand there.
  */
 export function readField(field: FormField, text: string): FieldValue {
@@ -47,6 +48,8 @@ export function readField(field: FormField, text: string): FieldValue {
       return typed
     case 'texts':
       return enough(field, lines(text), fail)
+    case 'rows':
+      return lines(text).map((line) => readRow(field, line, fail))
     case 'json':
       return readJson(typed, fail)
     case 'prompts':
@@ -66,6 +69,12 @@ export function writeField(field: FormField, value: FieldValue): string {
 }
 
 type Fail = (what: string) => DiopterError
+
+/** `0.5, -1e-3 2`, with or without brackets. */
+function readRow(field: FormField, line: string, fail: Fail): number[] {
+  const given = line.replace(/^\s*\[|\]\s*,?\s*$/g, '').split(/[\s,;]+/)
+  return given.filter((part) => part !== '').map((part) => readNumber(field, part, fail))
+}
 
 /** An object as JSON. */
 function readJson(typed: string, fail: Fail): Readonly<Record<string, unknown>> {

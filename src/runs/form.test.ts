@@ -99,6 +99,16 @@ describe('what a person types', () => {
     expect(readField(field('json'), '{"output": ["a"]}')).toEqual({ output: ['a'] })
     expect(() => readField(field('json'), '[1]')).toThrow('Layers: this should be an object')
     expect(() => readField(field('json'), '{output')).toThrow('Layers: this is not JSON')
+    expect(readField(field('rows'), '[0.5, -1e-3]\n1 2')).toEqual([
+      [0.5, -1e-3],
+      [1, 2],
+    ])
+    expect(() => readField(field('rows'), '0.5, x')).toThrow('Layers: "x" is no number')
+    const rows = [
+      [0.25, -3],
+      [1e-9, 4],
+    ]
+    expect(readField(field('rows'), writeField(field('rows'), rows))).toEqual(rows)
     expect(readField(field('prompts'), 'The king\n[1, 2]')).toEqual(['The king', [1, 2]])
     expect(writeField(integers, [0, 1, 2, 3, 5, 6, -1])).toBe('0-3, 5, 6, -1')
     expect(readField(integers, writeField(integers, [-3, -2, -1, 0]))).toEqual([-3, -2, -1, 0])

@@ -2,8 +2,8 @@ import type * as v from 'valibot'
 import { DiopterError } from '../errors/index.ts'
 import { promptSchema } from './prompt-schema.ts'
 
-/** One of some words; yes or no; a number; a list of whole numbers; a text; texts; prompts, each a text or token ids; or an object, as JSON. */
-export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'text' | 'texts' | 'prompts' | 'json'
+/** One of some words; yes or no; a number; a list of whole numbers; a text; texts; prompts, each a text or token ids; rows of numbers; or an object, as JSON. */
+export type FieldKind = 'choice' | 'switch' | 'number' | 'integers' | 'text' | 'texts' | 'prompts' | 'rows' | 'json'
 
 /** What a person can fill in, as plain data. */
 export interface FormField {
@@ -84,6 +84,7 @@ function listOf(item: v.GenericSchema, unknown: Unknown): Shape {
   const limits = limitsOf(item as unknown as Part, unknown)
   if (type === 'number' && limits.integer) return { kind: 'integers', ...limits }
   if (type === 'string') return { kind: 'texts' }
+  if (type === 'array' && (item as unknown as Part).item?.type === 'number') return { kind: 'rows' }
   throw unknown(`a list of the schema ${type}`)
 }
 

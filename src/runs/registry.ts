@@ -15,6 +15,7 @@ import { heads } from './rows/heads.ts'
 import { lens } from './rows/lens.ts'
 import { maxActivatingRow } from './rows/max-activating.ts'
 import { patch } from './rows/patch.ts'
+import { patchSubspace } from './rows/patch-subspace.ts'
 import { pathPatch } from './rows/path-patch.ts'
 import { predict } from './rows/predict.ts'
 import { scrub } from './rows/scrub.ts'
@@ -33,6 +34,7 @@ export const methods: readonly Method[] = [
   attribute,
   patch,
   attributionPatch,
+  patchSubspace,
   causalTraceRow,
   pathPatch,
   edgeAttributionRow,

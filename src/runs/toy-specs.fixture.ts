@@ -64,6 +64,13 @@ export const TOY_SPECS: readonly RunSpecInput[] = [
   toySpec('patch', [{ ...PAIR, clean: [1, 4, 0, 2, 5, 3] }], { what: 'resid_pre' }),
   toySpec('patch', [PAIR], { what: 'neurons', bothDirections: false }),
   toySpec('attribution_patch', [PAIR], { what: 'z' }),
+  toySpec('patch_subspace', [PAIR], { what: 'z' }),
+  toySpec('patch_subspace', [PAIR, PAIR, PAIR, PAIR], {
+    what: 'neurons',
+    subspace: 'search',
+    dimensions: 2,
+    layers: [0],
+  }),
   toySpec('causal_trace', [PAIR], { draws: 2 }),
   toySpec('causal_trace', [PAIR, { clean: [3, 0, 2], subject: [1] }], { severed: true, states: ['resid'] }),
   toySpec('causal_trace', [PAIR], { corruption: 'replacement', measure: 'logit_difference', window: 2 }),

@@ -16,6 +16,7 @@ import { lens } from './lens.ts'
 import { maxActivating } from './max-activating.ts'
 import { models } from './models.ts'
 import { patch } from './patch.ts'
+import { patchSubspace } from './patch-subspace.ts'
 import { pathPatch } from './path-patch.ts'
 import { predict } from './predict.ts'
 import { run } from './run.ts'
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   circuits,
   attribute,
   patch,
+  patchSubspace,
   trace,
   pathPatch,
   edgeAttribution,

@@ -69,3 +69,17 @@ export function askMetric(model: Model, question: Omit<Question, 'prompt'>, name
   if (wrong === null) throw missing('a wrong')
   return { name: chosen, metric: logitDifference(answer.id, wrong.id), answer, wrong }
 }
+
+/** One metric of several prompts: of every prompt its own question's, all of the same name. */
+export function metricOfAll(asked: readonly AskedMetric[]): Metric {
+  const ids = (of: (one: AskedMetric) => NamedToken | null) => asked.map((one) => of(one)!.id)
+  const answers = () => ids(({ answer }) => answer)
+  const { name } = asked[0]!
+  if (name === 'loss') return loss()
+  if (name === 'logit') return logit(answers())
+  if (name === 'log_probability') return logProbability(answers())
+  return logitDifference(
+    answers(),
+    ids(({ wrong }) => wrong),
+  )
+}

@@ -7,6 +7,7 @@ import { lensClaims, tunedLensClaims } from './lens-claims.ts'
 import { attributionPatchClaims, edgeAttributionClaims, patchClaims, pathPatchClaims } from './pair-claims.ts'
 import { ablationClaims, attributeClaims } from './question-claims.ts'
 import { ablatePairsClaims, selfRepairClaims } from './repair-claims.ts'
+import { subspaceClaims } from './subspace-claims.ts'
 import { causalTraceClaims } from './trace-claims.ts'
 
 /** Claims of any method: its values are its own business. */
@@ -16,6 +17,7 @@ export type AnyClaims = MethodClaims<never>
 const claims: Readonly<Record<string, AnyClaims>> = {
   patch: patchClaims,
   attribution_patch: attributionPatchClaims,
+  patch_subspace: subspaceClaims,
   path_patch: pathPatchClaims,
   edge_attribution: edgeAttributionClaims,
   discover: discoverClaims,

@@ -2,6 +2,9 @@ import { useId, useState } from 'react'
 import { type FieldValue, type FormField, readField, writeField } from '../../../runs/index.ts'
 import { Select } from '../ui/select.tsx'
 
+/** Fields that are written over several lines. */
+const MANY_LINES: readonly FormField['kind'][] = ['prompts', 'texts', 'rows', 'json']
+
 export interface ParameterFieldProps {
   readonly field: FormField
   readonly value: unknown
@@ -86,7 +89,7 @@ function TypedField({
   }
   return (
     <>
-      {field.kind === 'prompts' || field.kind === 'texts' || field.kind === 'json' ? (
+      {MANY_LINES.includes(field.kind) ? (
         <textarea className="textarea mono" rows={1} {...shared} />
       ) : (
         <input className="input" inputMode={field.kind === 'number' ? 'decimal' : 'text'} {...shared} />
