@@ -147,8 +147,8 @@ async function measureTrained(
 
 /** The first prompt's text, where it is one, and how many there are. */
 function shortly(prompts: readonly unknown[]): string {
-  const question = prompts[0] as { prompt?: unknown; clean?: unknown } | undefined
-  const text = question?.prompt ?? question?.clean
+  const question = prompts[0] as string | { prompt?: unknown; clean?: unknown } | undefined
+  const text = typeof question === 'object' ? (question.prompt ?? question.clean) : question
   if (text === undefined) return ''
   const shown = Array.isArray(text) ? `${text.length} tokens` : String(text)
   return prompts.length === 1 ? shown : `${shown} (and ${prompts.length - 1} more)`
