@@ -16,7 +16,7 @@ export function subspaceChecks(
   { clean, corrupt, seed }: { readonly clean: number; readonly corrupt: number; readonly seed: number },
 ): Check[] {
   const sites = patched.map(({ values }) => values)
-  const speaking = sites.filter(({ restored }) => restored.subspace >= SPEAKS_FROM)
+  const speaking = sites.filter(({ restored }) => restored.subspace !== null && restored.subspace >= SPEAKS_FROM)
   const changes = pairs.map((_, i) => patched.map((one) => one.changes[i]!))
   return [
     ...differenceChecks(pairs, clean, corrupt),
@@ -30,7 +30,9 @@ export function subspaceChecks(
 }
 
 const NONE = `no subspace restores ${100 * SPEAKS_FROM}% of the difference or more`
-const percent = (share: number) => `${Math.round(100 * share)}%`
+const percent = (share: number | null) => (share === null ? 'nothing' : `${Math.round(100 * share)}%`)
+/** Between two shares; none where the runs do not differ. */
+const less = (a: number | null, b: number | null) => (a === null || b === null ? 0 : a - b)
 
 /** The site where `gap` is largest, as a check that it is small. */
 function worstOf(
@@ -60,9 +62,9 @@ function readCheck(sites: readonly PatchedSubspace[]): Check {
   return worstOf(
     claim,
     read,
-    ({ restored }) => restored.subspace - restored.read!,
+    ({ restored }) => less(restored.subspace, restored.read),
     ({ restored, readShare }) =>
-      `the subspace restores ${percent(restored.subspace)}, its read part ${percent(restored.read!)} (${percent(readShare!)} of the directions is read)`,
+      `the subspace restores ${percent(restored.subspace)}, its read part ${percent(restored.read)} (${percent(readShare)} of the directions is read)`,
   )
 }
 
@@ -75,7 +77,7 @@ function wholeCheck(sites: readonly PatchedSubspace[]): Check {
       why: 'a subspace that does more than all of its activation does it against the rest, or by values that never occur',
     },
     sites,
-    ({ restored }) => restored.subspace - restored.whole,
+    ({ restored }) => less(restored.subspace, restored.whole),
     ({ restored }) => `the subspace restores ${percent(restored.subspace)}, the whole ${percent(restored.whole)}`,
   )
 }
@@ -88,7 +90,7 @@ function restCheck(sites: readonly PatchedSubspace[]): Check {
       why: 'else the answer is carried in other directions of this activation, too, or only there: more dimensions, or a search, may find them',
     },
     sites,
-    ({ restored }) => restored.rest,
+    ({ restored }) => restored.rest ?? 0,
     ({ restored }) => `the rest restores ${percent(restored.rest)}`,
   )
 }
@@ -101,7 +103,7 @@ function directionsCheck(sites: readonly PatchedSubspace[]): Check {
       why: 'what is enough for the answer need not be needed for it',
     },
     sites,
-    ({ restored, lost }) => Math.abs(restored.subspace - lost.subspace),
+    ({ restored, lost }) => Math.abs(less(restored.subspace, lost.subspace)),
     ({ restored, lost }) => `${percent(restored.subspace)} restored, ${percent(lost.subspace)} lost`,
   )
 }
@@ -114,9 +116,7 @@ function heldOutCheck(sites: readonly PatchedSubspace[]): Check {
   }
   const found = sites.flatMap(({ label, search }) => (search ? [{ label, ...search }] : []))
   if (found.length === 0) return notTested(claim, 'nothing was searched')
-  const held = found.flatMap((one) =>
-    one.heldOut === null || one.found < SPEAKS_FROM ? [] : [{ ...one, heldOut: one.heldOut }],
-  )
+  const held = found.filter((one) => one.heldOut !== null && one.found !== null && one.found >= SPEAKS_FROM)
   if (held.length === 0)
     return notTested(
       claim,
@@ -124,10 +124,11 @@ function heldOutCheck(sites: readonly PatchedSubspace[]): Check {
         ? `there are ${found[0]!.pairs} pairs; with four or more, half of them are held out`
         : NONE,
     )
-  const worst = held.reduce((a, b) => (b.found - b.heldOut > a.found - a.heldOut ? b : a))
+  const gap = (one: (typeof held)[number]) => less(one.found, one.heldOut)
+  const worst = held.reduce((a, b) => (gap(b) > gap(a) ? b : a))
   return atMost(
     claim,
-    worst.found - worst.heldOut,
+    gap(worst),
     GAP,
     `${worst.label}: ${percent(worst.found)} on its own ${worst.pairs} pairs, ${percent(worst.heldOut)} on the others`,
   )

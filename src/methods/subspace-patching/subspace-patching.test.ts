@@ -177,7 +177,7 @@ describe('subspace patching', () => {
       const options = { what: 'resid_post', subspace: 'search', layers: [0], dimensions } as const
       const { values } = await subspacePatching(model, [PAIR], options)
       expect(values.sites[0]!.basis).toHaveLength(dimensions)
-      shares.push(Math.abs(1 - values.sites[0]!.restored.subspace))
+      shares.push(Math.abs(1 - values.sites[0]!.restored.subspace!))
     }
     expect(shares[1]).toBeLessThanOrEqual(shares[0]! + 1e-3)
   })
@@ -192,6 +192,17 @@ describe('subspace patching', () => {
     })
     expect(complete).toBe(false)
     expect(values.sites.map(({ label }) => label)).toEqual(['resid_post 0'])
+  })
+
+  it('prompts that do not differ have no shares', async () => {
+    const model = await openToy(toyForms['one after the other']!)
+    opened.push(model)
+    const same = { ...PAIR, corrupt: PAIR.clean }
+    const { values, checks } = await subspacePatching(model, [same], { what: 'resid_post', subspace: 'search' })
+    expect(values.sites[0]!.restored).toEqual({ subspace: null, rest: null, whole: null, read: null })
+    expect(JSON.parse(JSON.stringify(values))).toEqual(values)
+    expect(verdictOf(checks, 'the corruption lowers the metric')).toBe('fails')
+    expect(verdictOf(checks, WHOLE!)).toBe('not tested')
   })
 
   it('says what does not fit', async () => {

@@ -30,7 +30,7 @@ import { mean, summarizeRows } from '../shared/statistics.ts'
 import { readerOf, readPart } from './read-part.ts'
 import { type Basis, dot, inside, orthonormal } from './subspace.ts'
 import { subspaceChecks } from './subspace-checks.ts'
-import { differenceAt, EXCHANGES, type Exchanged, exchange, type RoutedPair, routedPair } from './subspace-runs.ts'
+import { differenceAt, type EXCHANGES, type Exchanged, exchange, type RoutedPair, routedPair } from './subspace-runs.ts'
 import { type SearchedPair, searchSubspace } from './subspace-search.ts'
 import { type Site, type SiteOptions, sitesOf } from './subspace-site.ts'
 
@@ -54,7 +54,7 @@ export interface SubspacePatchOptions extends MethodOptions, SiteOptions {
 /** How a searched subspace came about: shares restored on the pairs that it was found on, and on those that it was not. */
 export interface SubspaceSearch {
   readonly pairs: number
-  readonly found: number
+  readonly found: number | null
   /** Null with fewer than four pairs, all of which are then searched on. */
   readonly heldOut: number | null
 }
@@ -191,8 +191,9 @@ async function patchSite(
     return exchanged
   }
   const [restored, lost] = [await patch('clean_into_corrupted'), await patch('corrupted_into_clean')]
-  const changes = restored.map(({ subspace }, i) => subspace - pairs[i]!.corrupt)
-  const ownShare = (i: number) => changes[i]! / (pairs[i]!.clean - pairs[i]!.corrupt)
+  const changes = restored.map(({ subspace }, i) => subspace! - pairs[i]!.corrupt)
+  const shareOn = (chosen: readonly number[]) =>
+    finite(mean(chosen.map((i) => changes[i]!)) / mean(chosen.map((i) => pairs[i]!.clean - pairs[i]!.corrupt)))
   const heldOut = pairs.flatMap((_, i) => (foundOn?.has(i) ? [] : [i]))
   const { low, high } = summarizeRows(
     changes.map((change) => [change / (clean - corrupt)]),
@@ -211,12 +212,12 @@ async function patchSite(
       readShare: read?.share ?? null,
       restored: sharesOf(restored, corrupt, clean),
       lost: sharesOf(lost, clean, corrupt),
-      low: low?.[0] ?? null,
-      high: high?.[0] ?? null,
+      low: finite(low?.[0]),
+      high: finite(high?.[0]),
       search: foundOn && {
         pairs: foundOn.size,
-        found: mean([...foundOn].map(ownShare)),
-        heldOut: heldOut.length > 0 ? mean(heldOut.map(ownShare)) : null,
+        found: shareOn([...foundOn]),
+        heldOut: shareOn(heldOut),
       },
     },
   }
@@ -271,9 +272,12 @@ function shareInside(basis: Basis, pairs: readonly SearchedPair[]): number {
 
 /** Mean metrics as shares of the way between the two runs. */
 function sharesOf(exchanged: readonly Exchanged[], from: number, to: number): Exchanged {
-  const [subspace, rest, whole, read] = EXCHANGES.map((what) => {
+  const share = (what: (typeof EXCHANGES)[number]) => {
     const values = exchanged.map((one) => one[what])
-    return values.includes(null) ? null : (mean(values as number[]) - from) / (to - from)
-  })
-  return { subspace: subspace!, rest: rest!, whole: whole!, read: read! }
+    return values.includes(null) ? null : finite((mean(values as number[]) - from) / (to - from))
+  }
+  return { subspace: share('subspace'), rest: share('rest'), whole: share('whole'), read: share('read') }
 }
+
+/** Null where runs do not differ, or there are no pairs. */
+const finite = (x: number | undefined) => (x !== undefined && Number.isFinite(x) ? x : null)

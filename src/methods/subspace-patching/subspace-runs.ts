@@ -54,10 +54,8 @@ export function differenceAt(
 
 /** What is exchanged: the subspace, all that lies beside it, the whole activation, or the part of the subspace that is read. */
 export const EXCHANGES = ['subspace', 'rest', 'whole', 'read'] as const
-/** A number per exchange; null for `read` where no single weight reads the activation. */
-export type Exchanged = Readonly<Record<Exclude<(typeof EXCHANGES)[number], 'read'>, number>> & {
-  readonly read: number | null
-}
+/** A number per exchange; null for `read` where no single weight reads the activation, and for shares where the runs do not differ. */
+export type Exchanged = Readonly<Record<(typeof EXCHANGES)[number], number | null>>
 
 /** The metric of one pair after every exchange at a site, in one direction. */
 export async function exchange(

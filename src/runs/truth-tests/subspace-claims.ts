@@ -10,8 +10,8 @@ const meanOf = (values: readonly number[]) => values.reduce((sum, x) => sum + x,
 
 /** What subspace patching claims. */
 export const subspaceClaims: MethodClaims<SubspacePatchValues> = {
-  claims: `heads (z) and MLP layers (neurons) of which one searched direction restores ${100 * CARRIES_FROM} % of the difference between the runs or more`,
-  truth: 'heads and MLP layers that restore as much when patched whole (every one is tried, exactly)',
+  claims: `heads (z) and MLP layers (neurons) of which one searched direction restores ${100 * CARRIES_FROM} % of the difference between the runs or more, and how much`,
+  truth: 'heads and MLP layers that restore as much when patched whole, and how much (every one is tried, exactly)',
   watchedBy: [
     'what is read of the subspace does it alone',
     'the whole activation does it too',
@@ -27,11 +27,14 @@ export const subspaceClaims: MethodClaims<SubspacePatchValues> = {
           parameters: { what, subspace: 'search' },
           truth: carrying
             .filter(({ part }) => part.endsWith('MLP') === (what === 'neurons'))
-            .map(({ part }) => ({ name: part, share: null })),
+            .map(({ part, denoising }) => ({ name: part, share: meanOf(denoising) })),
           read: ({ sites }: SubspacePatchValues) =>
             sites
-              .filter(({ restored }) => restored.subspace >= CARRIES_FROM)
-              .map(({ layer, head }) => ({ name: head === null ? `L${layer}MLP` : `L${layer}H${head}`, share: null })),
+              .filter(({ restored }) => (restored.subspace ?? 0) >= CARRIES_FROM)
+              .map(({ layer, head, restored }) => ({
+                name: head === null ? `L${layer}MLP` : `L${layer}H${head}`,
+                share: restored.subspace,
+              })),
         }))
     }),
 }
