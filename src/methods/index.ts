@@ -107,9 +107,11 @@ export {
   type HeadDetector,
   type HeadDetectorOptions,
   type HeadDetectorValues,
+  type HeadMeans,
   headDetectors,
   type ScoredHead,
 } from './heads/head-detectors.ts'
+export { byShareBeyond, FOUND_BEYOND_NULL, type HeadJob } from './heads/head-findings.ts'
 export {
   HEAD_PATTERNS,
   type HeadPattern,

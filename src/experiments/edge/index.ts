@@ -2,7 +2,6 @@ import { type AnyClaims, claimsOf, restrictClaims } from '../../runs/index.ts'
 import type { Experiment } from '../experiment.ts'
 import { ablationWorth } from './ablation-claims.ts'
 import { edgeExperiment } from './edge-case.ts'
-import { scrubbedExplains } from './scrub-claims.ts'
 import type { WatchedMethod } from './trials.ts'
 
 const isCopying = ({ name }: { readonly name: string }) => name.endsWith('copies')
@@ -35,7 +34,7 @@ const cases: Readonly<Record<string, WatchedMethod>> = {
   'edge-ablation': { method: 'ablate', claims: ablationWorth, checks: ablationChecks },
   'edge-causal-scrubbing': {
     method: 'scrub',
-    claims: scrubbedExplains,
+    claims: claimsOf('scrub'),
     checks: scrubChecks,
     // So many that answers are wrong by their mechanism, and not by chance.
     parameters: { samples: 1024 },

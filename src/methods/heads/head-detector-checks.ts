@@ -1,20 +1,18 @@
-import { atLeast, atMost, type Check, notTested } from '../shared/checks.ts'
+import { atLeast, atMost, type Check, judged, notTested } from '../shared/checks.ts'
 import { rankCorrelation } from '../shared/statistics.ts'
-import type { DetectorScores, HeadDetector, HeadDetectorValues, ScoredHead } from './head-detectors.ts'
-import { CONTENT_PATTERNS, HEAD_PATTERNS } from './head-patterns.ts'
+import type { DetectorScores, HeadDetectorValues, ScoredHead } from './head-detectors.ts'
+import { byShareBeyond, FOUND_BEYOND_NULL, type HeadJob, isContentJob } from './head-findings.ts'
+import { HEAD_PATTERNS, type HeadPattern } from './head-patterns.ts'
 
-/** A score from here on is a finding. */
-const FOUND = 0.3
 /** At most this share of a finding may be a habit of position. */
 const HABIT = 0.5
 /** A position score keeps at least this share when tokens are shuffled. */
 const SURVIVES = 0.5
-const WIDEST = 0.2
 /** Loss of the second copy as a share of the first's, when something looks repeats up. */
 const USED = 0.8
 const AGREES = 0.5
 
-const nameOf = ({ layer, head }: ScoredHead) => `L${layer}H${head}`
+const nameOf = ({ layer, head }: Pick<ScoredHead, 'layer' | 'head'>) => `L${layer}H${head}`
 
 /** Whether the findings stand. */
 export function detectorChecks({
@@ -23,69 +21,91 @@ export function detectorChecks({
   text,
   repeatedLoss,
 }: Pick<HeadDetectorValues, 'ranking' | 'random' | 'text' | 'repeatedLoss'>): Check[] {
-  const found = (names: readonly HeadDetector[]) =>
-    names.flatMap((name) => {
-      const top = ranking[name][0]
-      return top && top.score >= FOUND ? [{ name, top }] : []
-    })
+  const best = HEAD_PATTERNS.flatMap((job) => byShareBeyond(job, random[job]).slice(0, 1))
+  const highest = HEAD_PATTERNS.flatMap((name) => {
+    const top = ranking[name][0]
+    return top && top.score >= FOUND_BEYOND_NULL ? [{ name, top }] : []
+  })
   return [
-    contentCheck(found(CONTENT_PATTERNS)),
-    positionCheck(found(HEAD_PATTERNS.filter((name) => !CONTENT_PATTERNS.some((content) => content === name)))),
-    intervalCheck(found(HEAD_PATTERNS)),
-    isUsedCheck(ranking.induction[0], repeatedLoss),
+    contentCheck(
+      best.filter(({ job }) => isContentJob(job)),
+      highest.filter(({ name }) => isContentJob(name)),
+    ),
+    positionCheck(highest.filter(({ name }) => !isContentJob(name))),
+    decidedCheck(best),
+    isUsedCheck(
+      best.find(({ job }) => job === 'induction'),
+      repeatedLoss,
+    ),
     textCheck(random, text),
   ]
 }
 
-type Found = readonly { readonly name: HeadDetector; readonly top: ScoredHead }[]
+type Highest = readonly { readonly name: HeadPattern; readonly top: ScoredHead }[]
 
-function contentCheck(found: Found): Check {
+const shuffling = (highest: Highest) =>
+  highest
+    .map(({ name, top }) => `${name} ${nameOf(top)}: ${top.score.toFixed(2)} to ${top.shuffled!.toFixed(2)}`)
+    .join('; ')
+
+function contentCheck(best: readonly HeadJob[], highest: Highest): Check {
   const claim = {
     name: 'content scores are not habits of position',
-    claimed: `of the top duplicate-token and induction head (where it reaches ${FOUND}) at most ${HABIT * 100} % is left when the tokens are shuffled`,
+    claimed: `of the best duplicate-token and induction head (where it reaches ${FOUND_BEYOND_NULL} beyond the null) at most ${HABIT * 100} % is left when the tokens are shuffled`,
     why: 'a head that always looks 24 tokens back scores on repeats of 25, and looks nothing up',
   }
-  if (found.length === 0) return notTested(claim, `no head's duplicate-token or induction score reaches ${FOUND}`)
-  const left = found.map(({ top }) => top.shuffled! / top.score)
+  const found = best.filter(({ beyond }) => beyond >= FOUND_BEYOND_NULL)
+  if (found.length === 0) {
+    const habits =
+      highest.length === 0 ? '' : `; scores that shuffling leaves are habits of position: ${shuffling(highest)}`
+    return notTested(
+      claim,
+      `no head's duplicate-token or induction score reaches ${FOUND_BEYOND_NULL} beyond the null${habits}`,
+    )
+  }
+  const left = found.map(({ score, beyond }) => (score - beyond) / score)
   const said = found.map(
-    ({ name, top }) => `${name} ${nameOf(top)}: ${top.score.toFixed(2)} to ${top.shuffled!.toFixed(2)}`,
+    ({ job, score, beyond, ...head }) =>
+      `${job} ${nameOf(head)}: ${score.toFixed(2)} to ${(score - beyond).toFixed(2)}`,
   )
   return atMost(claim, Math.max(...left), HABIT, said.join('; '))
 }
 
-function positionCheck(found: Found): Check {
+function positionCheck(highest: Highest): Check {
   const claim = {
     name: 'position scores survive shuffled tokens',
-    claimed: `the top previous-, current- and first-token head (where it reaches ${FOUND}) keeps at least ${SURVIVES * 100} % when the tokens are shuffled`,
+    claimed: `the top previous-, current- and first-token head (where it reaches ${FOUND_BEYOND_NULL}) keeps at least ${SURVIVES * 100} % when the tokens are shuffled`,
     why: 'what other tokens lower came from these tokens, not from a habit of the head',
   }
-  if (found.length === 0) return notTested(claim, `no head's position score reaches ${FOUND}`)
-  const kept = found.map(({ top }) => top.shuffled! / top.score)
-  const said = found.map(
-    ({ name, top }) => `${name} ${nameOf(top)}: ${top.score.toFixed(2)} to ${top.shuffled!.toFixed(2)}`,
-  )
-  return atLeast(claim, Math.min(...kept), SURVIVES, said.join('; '))
+  if (highest.length === 0) return notTested(claim, `no head's position score reaches ${FOUND_BEYOND_NULL}`)
+  const kept = highest.map(({ top }) => top.shuffled! / top.score)
+  return atLeast(claim, Math.min(...kept), SURVIVES, shuffling(highest))
 }
 
-function intervalCheck(found: Found): Check {
+function decidedCheck(best: readonly HeadJob[]): Check {
   const claim = {
     name: 'enough examples',
-    claimed: `the 95 % intervals of the top heads' scores are at most ${WIDEST} wide`,
-    why: 'more examples narrow them (--examples)',
+    claimed: `the best head of every job of attention lies, with its whole 95 % interval, on one side of ${FOUND_BEYOND_NULL} beyond the null`,
+    why: 'a head in between neither does the job nor does it not: more examples narrow its interval (--examples)',
   }
-  const widths = found.flatMap(({ top }) => (top.low === null || top.high === null ? [] : [top.high - top.low]))
-  if (widths.length === 0)
-    return notTested(claim, `a single example has no interval, or no head's score reaches ${FOUND}`)
-  return atMost(claim, Math.max(...widths), WIDEST)
+  const known = best.filter(({ low, high }) => low !== null && high !== null)
+  if (known.length === 0) return notTested(claim, 'a single example has no interval')
+  const open = known.filter(({ low, high }) => low! < FOUND_BEYOND_NULL && high! > FOUND_BEYOND_NULL)
+  const said = open.map(
+    ({ job, beyond, low, high, ...head }) =>
+      `${job} ${nameOf(head)}: ${beyond.toFixed(2)} [${low!.toFixed(2)}, ${high!.toFixed(2)}]`,
+  )
+  return judged(claim, open.length === 0 ? 'all do' : said.join('; '), FOUND_BEYOND_NULL, open.length === 0)
 }
 
-function isUsedCheck(top: ScoredHead | undefined, { first, second }: HeadDetectorValues['repeatedLoss']): Check {
+function isUsedCheck(top: HeadJob | undefined, { first, second }: HeadDetectorValues['repeatedLoss']): Check {
   const claim = {
     name: 'what induction heads find is used',
-    claimed: `where an induction score reaches ${FOUND}, the loss of the second copy is at most ${USED * 100} % of the first's`,
+    claimed: `where an induction score reaches ${FOUND_BEYOND_NULL} beyond the null, the loss of the second copy is at most ${USED * 100} % of the first's`,
     why: 'heads may look at the right place and move nothing that predicts the next token',
   }
-  if (!top || top.score < FOUND) return notTested(claim, `no head's induction score reaches ${FOUND}`)
+  if (!top || top.beyond < FOUND_BEYOND_NULL)
+    return notTested(claim, `no head's induction score reaches ${FOUND_BEYOND_NULL} beyond the null`)
   const said = `first copy ${first.mean.toFixed(2)} nats, second ${second.mean.toFixed(2)}`
   return atMost(claim, second.mean / first.mean, USED, said)
 }

@@ -4,8 +4,8 @@
  * Runs: random tokens repeated several times (25 tokens, 4 times, after the start token), the same tokens shuffled, and
  * texts where they are given. By attention: previous, current and first token, duplicate token, induction (see
  * head-patterns.ts); by output: copying (see copying.ts). Means over examples with 95 % bootstrap intervals. Beside each
- * score stands the null: the attention on the same pairs of positions when the tokens there are shuffled, which is what
- * the head's habits of position explain.
+ * score stands the attention on the same pairs of positions when the tokens there are shuffled, which is what the head's
+ * habits of position explain, and what is beyond the null; heads that do a job are found by that (see head-findings.ts).
  *
  * Papers: Olsson et al. 2209.11895 (with the erratum of 2022-09-20), Elhage et al. 2021, Wang et al. 2211.00593.
  *
@@ -21,6 +21,7 @@ import { Meter, type MethodResult } from '../shared/result.ts'
 import { bootstrapMeans, mean } from '../shared/statistics.ts'
 import { copyingReadout, readCopying } from './copying.ts'
 import { detectorChecks } from './head-detector-checks.ts'
+import { beyondNull, foundHeads, type HeadJob } from './head-findings.ts'
 import { HEAD_PATTERNS, type HeadPattern, type PatternScores, patternReadout, readPatterns } from './head-patterns.ts'
 import { type RepeatedTokensOptions, repeatedRandomTokens, shuffledTokens } from './repeated-tokens.ts'
 import { nextTokenReadout, type RepeatedTokenLoss, readNextTokens, repeatedTokenLoss } from './token-losses.ts'
@@ -33,14 +34,20 @@ export type HeadDetector = (typeof HEAD_DETECTORS)[number]
 /** How the random tokens are drawn. */
 export type HeadDetectorOptions = MethodOptions & RepeatedTokensOptions
 
-/** One detector over all heads. All lists are [layer][head]; null where no example has a pair to score. */
-export interface DetectorScores {
+/** Means over examples, one per head. All lists are [layer][head]; null where no example has a pair to score. */
+export interface HeadMeans {
   readonly scores: readonly (readonly (number | null)[])[]
   /** Ends of 95 % bootstrap intervals over examples; null for a single one. */
   readonly low: readonly (readonly (number | null)[])[] | null
   readonly high: readonly (readonly (number | null)[])[] | null
+}
+
+/** One detector over all heads. */
+export interface DetectorScores extends HeadMeans {
   /** The same pairs of positions with shuffled tokens; null for copying, which has none. */
   readonly shuffled: readonly (readonly (number | null)[])[] | null
+  /** What the null does not explain, example by example; null for copying. */
+  readonly beyond: HeadMeans | null
 }
 
 /** A head with its score. */
@@ -51,6 +58,8 @@ export interface ScoredHead {
   readonly low: number | null
   readonly high: number | null
   readonly shuffled: number | null
+  /** What of it the null does not explain; null for copying. */
+  readonly beyond: number | null
 }
 
 /** Scores of all heads. */
@@ -63,6 +72,8 @@ export interface HeadDetectorValues {
   readonly random: Readonly<Record<HeadDetector, DetectorScores>>
   /** On the given texts; null when there are none. */
   readonly text: Readonly<Record<HeadPattern, DetectorScores>> | null
+  /** The heads that do a job, on random tokens: beyond the null, and surely so. */
+  readonly found: readonly HeadJob[]
   /** All heads by falling score on random tokens. */
   readonly ranking: Readonly<Record<HeadDetector, readonly ScoredHead[]>>
   readonly repeatedLoss: RepeatedTokenLoss
@@ -99,6 +110,7 @@ export async function headDetectors(
     ]
     return {
       isText,
+      length: ids.length,
       own: isText ? own : { ...own, copying: readCopying(run.readout.copying![0]!, config) },
       shuffled,
       next: isText ? null : readNextTokens(run.readout, 0),
@@ -118,6 +130,7 @@ export async function headDetectors(
       repeats,
       startToken: startToken === null ? null : withText(model, startToken),
       random,
+      found: foundHeads(random),
       text: onText.length === 0 ? null : summarize(HEAD_PATTERNS, onText, seed),
       ranking: record(HEAD_DETECTORS, (name) => rank(random[name])),
       repeatedLoss: repeatedTokenLoss(
@@ -140,8 +153,9 @@ export async function headDetectors(
   return { ...whole, checks: detectorChecks(whole.values) }
 }
 
-/** What one example gave. */
+/** What one example of `length` tokens gave. */
 interface Example {
+  readonly length: number
   readonly own: Partial<Record<HeadDetector, readonly (readonly number[])[]>>
   readonly shuffled: PatternScores
 }
@@ -154,26 +168,17 @@ function summarize<Name extends HeadDetector>(
   return record(names, (name) => {
     const own = examples.map((example) => example.own[name]!)
     const heads = own[0]![0]!.length
-    const summed = summarizeHeads(
-      own.map((scores) => scores.flat()),
-      seed,
-    )
     const grid = (values: readonly (number | null)[]) =>
       own[0]!.map((_, layer) => values.slice(layer * heads, (layer + 1) * heads))
-    return {
-      scores: grid(summed.means),
-      low: summed.low && grid(summed.low),
-      high: summed.high && grid(summed.high),
-      shuffled:
-        name === 'copying'
-          ? null
-          : grid(
-              summarizeHeads(
-                examples.map(({ shuffled }) => shuffled[name as HeadPattern].flat()),
-                seed,
-              ).means,
-            ),
+    const gridsOf = (rows: readonly (readonly number[])[]): HeadMeans => {
+      const { means, low, high } = summarizeHeads(rows, seed)
+      return { scores: grid(means), low: low && grid(low), high: high && grid(high) }
     }
+    const rows = own.map((scores) => scores.flat())
+    if (name === 'copying') return { ...gridsOf(rows), shuffled: null, beyond: null }
+    const shuffled = examples.map((example) => example.shuffled[name as HeadPattern].flat())
+    const beyond = rows.map((row, i) => beyondNull(name as HeadPattern, row, shuffled[i]!, examples[i]!.length))
+    return { ...gridsOf(rows), shuffled: gridsOf(shuffled).scores, beyond: gridsOf(beyond) }
   })
 }
 
@@ -188,12 +193,14 @@ function summarizeHeads(rows: readonly (readonly number[])[], seed: number) {
   return { means, low: intervals.map(({ low }) => low), high: intervals.map(({ high }) => high) }
 }
 
-function rank({ scores, low, high, shuffled }: DetectorScores): ScoredHead[] {
+function rank({ scores, low, high, shuffled, beyond }: DetectorScores): ScoredHead[] {
   return scores
     .flatMap((heads, layer) =>
       heads.flatMap((score, head) => {
         const at = (grid: DetectorScores['low']) => (grid === null ? null : grid[layer]![head]!)
-        return score === null ? [] : [{ layer, head, score, low: at(low), high: at(high), shuffled: at(shuffled) }]
+        if (score === null) return []
+        const nulls = { shuffled: at(shuffled), beyond: at(beyond?.scores ?? null) }
+        return [{ layer, head, score, low: at(low), high: at(high), ...nulls }]
       }),
     )
     .sort((a, b) => b.score - a.score)

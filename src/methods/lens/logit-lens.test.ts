@@ -64,10 +64,10 @@ describe('logit lens', () => {
     expect(checks[0]!.verdict).toBe('fails')
   })
 
-  it('marginals agree when layers write nothing, and not when a layer turns the stream around', async () => {
+  it('rows are closer than a guess, and marginals agree, when layers write nothing, and not when a layer turns the stream around', async () => {
     const config = toyForms['one after the other']!
     const silent = await logitLens(await open(config, { change: silentLayers }), PROMPTS)
-    expect(silent.checks[1]!.verdict).toBe('holds')
+    expect(silent.checks.map(({ verdict }) => verdict)).toEqual(['holds', 'holds', 'holds'])
     const edits = [{ hook: 'blocks.1.hook_resid_post', kind: 'scale', factor: -1 }] as const
     const turned = await logitLens(
       await open(config, {
@@ -76,8 +76,7 @@ describe('logit lens', () => {
       [[1], [4]],
       { edits },
     )
-    expect(turned.checks[1]!.verdict).toBe('fails')
-    expect(turned.checks[0]!.verdict).toBe('holds')
+    expect(turned.checks.map(({ verdict }) => verdict)).toEqual(['holds', 'fails', 'fails'])
   })
 
   it('refuses more tokens than there are, and keeps what is done when cancelled', async () => {

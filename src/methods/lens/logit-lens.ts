@@ -13,10 +13,10 @@
  *
  * How it misleads: nothing makes early layers use the basis that the unembedding reads. Where the basis drifts, or the mean
  * of the stream is far from what the final norm expects, an early row shows what W_U happens to see, not what the model
- * "believes". A token in an early row is often just a frequent one: see the check on marginals.
+ * "believes". The row of the embedding is no layer's: it shows what the unembedding makes of each token by itself.
  */
 import type { Model, Prompt, TokenizedPrompt } from '../../lab/index.ts'
-import { atMost, type Check } from '../shared/checks.ts'
+import { atMost, type Check, notTested } from '../shared/checks.ts'
 import { keepDone, partialResults, type Standing } from '../shared/keep-done.ts'
 import { requireTopK } from '../shared/likely-tokens.ts'
 import type { MethodOptions } from '../shared/options.ts'
@@ -72,17 +72,18 @@ export async function logitLens(
   const onPartial = partialResults(options, assemble)
   const { results, complete } = await keepDone(prompts, 'prompts', options, { work: lensOf, onPartial })
   const reads = results.map(({ read }) => read)
-  return assemble(results, { checks: lensChecks(layers, reads), complete })
+  const whole = assemble(results, { checks: [], complete })
+  return { ...whole, checks: lensChecks(model, whole.values, reads) }
 }
+
+/** A row may be further from the model's answer than a guess by this, in nats: a row that knows nothing is as far. */
+const LEEWAY = 0.05
 
 /** Below this, in nats, a layer's overall token frequencies count as those of the model. */
 const MARGINAL_KL = 1
 
-function lensChecks(layers: readonly string[], reads: readonly LensRead[]): Check[] {
+function lensChecks({ config }: Model, values: LensValues, reads: readonly LensRead[]): Check[] {
   const furthest = Math.max(...reads.map(({ furthest }) => Number(furthest![0]!.data[0])))
-  const biases = layers.map((_, layer) => mean(reads.map(({ marginalKl }) => Number(marginalKl![0]!.data[layer]))))
-  const worst = biases.indexOf(Math.max(...biases))
-  const settled = biases.findLastIndex((bias) => !(bias <= MARGINAL_KL)) + 1
   return [
     atMost(
       {
@@ -93,15 +94,45 @@ function lensChecks(layers: readonly string[], reads: readonly LensRead[]): Chec
       furthest,
       1e-4,
     ),
-    atMost(
-      {
-        name: "every layer's marginal agrees with the final one",
-        claimed: `KL of the distribution averaged over positions, final || layer, at most ${MARGINAL_KL} nat at every layer`,
-        why: "where the residual basis drifts, a layer's overall token frequencies are off: its rows show what the unembedding happens to see, not what the model expects there",
-      },
-      biases[worst]!,
-      MARGINAL_KL,
-      `${biases[worst]!.toFixed(2)} nats at worst (row ${layers[worst]})${settled === 0 ? '' : `, below ${MARGINAL_KL} from row ${layers[settled] ?? 'none'} on`}`,
-    ),
+    guessCheck(values, Math.log(config.d_vocab_out)),
+    marginalCheck(values.layers, reads),
   ]
+}
+
+/** A row's overall token frequencies are off where the basis drifts, and also wherever a row knows nothing yet. */
+function marginalCheck(layers: readonly string[], reads: readonly LensRead[]): Check {
+  const biases = layers.map((_, layer) => mean(reads.map(({ marginalKl }) => Number(marginalKl![0]!.data[layer]))))
+  const worst = biases.indexOf(Math.max(...biases))
+  const settled = biases.findLastIndex((bias) => !(bias <= MARGINAL_KL)) + 1
+  return atMost(
+    {
+      name: "every layer's marginal agrees with the final one",
+      claimed: `KL of the distribution averaged over positions, final || layer, at most ${MARGINAL_KL} nat at every layer`,
+      why: "where the residual basis drifts, or nothing is decided yet, a layer's overall token frequencies are off: its rows show what the unembedding happens to see there, frequent tokens above all",
+    },
+    biases[worst]!,
+    MARGINAL_KL,
+    `${biases[worst]!.toFixed(2)} nats at worst (row ${layers[worst]})${settled === 0 ? '' : `, below ${MARGINAL_KL} from row ${layers[settled] ?? 'none'} on`}`,
+  )
+}
+
+/** `most` is the entropy of a guess that finds all tokens alike, ln V. */
+function guessCheck({ layers, prompts }: LensValues, most: number): Check {
+  const claim = {
+    name: 'rows after layers are closer to the answer than a guess',
+    claimed: `KL(final || row) at most that of a guess that finds all tokens alike, but for ${LEEWAY} nats, in every row but the embedding's`,
+    why: "a row that is worse than knowing nothing is sure of something else: it stands in another basis than the unembedding reads, or a later layer takes back what it says. The row of the embedding is no layer's, and is not judged",
+  }
+  const last = layers.length - 1
+  const over = (row: number, number: (cell: LensReading) => number) =>
+    mean(prompts.flatMap(({ cells }) => cells[row]!.map(number)))
+  const guess = most - over(last, ({ entropy }) => entropy)
+  const rows = layers.map((_, row) => row).slice(1, last)
+  if (rows.length === 0) return notTested(claim, 'the only layer is the last, whose row is the model')
+  const kl = rows.map((row) => over(row, (cell) => cell.kl))
+  const worst = kl.indexOf(Math.max(...kl))
+  const settled = kl.findLastIndex((nats) => !(nats <= guess + LEEWAY)) + 1
+  const from = settled === 0 ? '' : `; closer from row ${layers[rows[settled] ?? last]} on`
+  const said = `${kl[worst]!.toFixed(2)} nats at worst (row ${layers[rows[worst]!]}), ${guess.toFixed(2)} for the guess${from}`
+  return atMost(claim, kl[worst]!, guess + LEEWAY, said)
 }

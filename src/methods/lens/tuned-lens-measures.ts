@@ -1,6 +1,7 @@
 import type { Model } from '../../lab/index.ts'
 import type { Runner } from '../heads/head-patterns.ts'
 import type { MethodOptions } from '../shared/options.ts'
+import { studentQuantile } from '../shared/statistics.ts'
 import { divergence, lensHooks, type Translate } from './lens-readout.ts'
 
 /** A lens on some text, in nats per row: `embed`, `0`, ... to the last block. */
@@ -9,12 +10,19 @@ export interface LensMeasures {
   readonly kl: readonly number[]
   /** KL of the distributions averaged over tokens, final || row. */
   readonly bias: readonly number[]
+  /** The bias that a row without any has at most, 95 % of the time, in so few sequences; null for a single one. */
+  readonly chance: readonly number[] | null
 }
+
+/** KL(final || row) of one lens, mean over each sequence's tokens: [row][sequence], in nats. */
+export type SequenceKl = readonly (readonly number[])[]
 
 /** Several lenses on the same text. */
 export interface MeasuredText {
   readonly tokens: number
   readonly lenses: Readonly<Record<string, LensMeasures>>
+  /** Sequences in one order for all lenses. */
+  readonly bySequence: Readonly<Record<string, SequenceKl>>
   /** The model's own distribution averaged over all tokens, [V]. */
   readonly marginal: Float64Array
   /** Mean of sum p log p over tokens: minus the entropy. */
@@ -37,7 +45,10 @@ export async function measureLenses(
   const names = Object.keys(lenses)
   const columns = names.length * hooks.length
   const kl = new Float64Array(columns)
+  const klBySequence: number[][] = Array.from({ length: columns }, () => [])
   const marginals = new Float64Array((columns + 1) * d_vocab_out)
+  // Of every token, sums over sequences of squared differences between final and row.
+  const squares = new Float64Array(columns * d_vocab_out)
   let [tokens, negativeEntropy] = [0, 0]
   for (const batch of batches(sequences, Math.floor(MOST_LOGITS / ((columns + 1) * d_vocab_out)))) {
     const run = await runner.run(batch, {
@@ -67,8 +78,13 @@ export async function measureLenses(
       negativeEntropy += of('entropy')[0]!
       addTo(marginals, columns * d_vocab_out, of('final'))
       for (let column = 0; column < columns; column++) {
-        kl[column]! += of(`kl ${column}`)[0]!
-        addTo(marginals, column * d_vocab_out, of(`marginal ${column}`))
+        const sum = of(`kl ${column}`)[0]!
+        kl[column]! += sum
+        klBySequence[column]!.push(sum / ids.length)
+        const row = of(`marginal ${column}`)
+        addTo(marginals, column * d_vocab_out, row)
+        const final = of('final')
+        for (let v = 0; v < d_vocab_out; v++) squares[column * d_vocab_out + v]! += (final[v]! - row[v]!) ** 2
       }
     })
   }
@@ -82,12 +98,22 @@ export async function measureLenses(
       {
         kl: own.map((column) => kl[column]! / tokens),
         bias: own.map((column) => marginalDivergence(marginal, marginalOf(column))),
+        chance:
+          sequences.length < 2
+            ? null
+            : own.map((column) => {
+                const moments = squares.subarray(column * d_vocab_out, (column + 1) * d_vocab_out)
+                return chanceBias(marginal, marginalOf(column), moments, tokens, sequences.length)
+              }),
       },
     ] as const
   })
   return {
     tokens,
     lenses: Object.fromEntries(measured),
+    bySequence: Object.fromEntries(
+      names.map((name, n) => [name, klBySequence.slice(n * hooks.length, (n + 1) * hooks.length)]),
+    ),
     marginal,
     negativeEntropy: negativeEntropy / tokens,
   }
@@ -103,6 +129,20 @@ const TINY = 1e-30
 
 function marginalDivergence(p: Float64Array, q: Float64Array): number {
   return p.reduce((sum, own, i) => sum + (own > 0 ? own * Math.log(own / Math.max(q[i]!, TINY)) : 0), 0)
+}
+
+/**
+ * The KL of marginals that chance gives: a small difference d of probabilities p and q has the KL sum d^2 / (p + q), and the mean
+ * of d over n sequences varies by what it varies between them. `squares` are sums over sequences of (tokens x d)^2. Few
+ * sequences know little of that: hence Student's quantile, squared, which is exact where one direction varies.
+ */
+function chanceBias(p: Float64Array, q: Float64Array, squares: Float64Array, tokens: number, n: number): number {
+  const expected = p.reduce((sum, own, v) => {
+    const whole = own - q[v]!
+    const variance = (n / (n - 1)) * Math.max(0, squares[v]! / tokens ** 2 - whole ** 2 / n)
+    return sum + variance / Math.max(own + q[v]!, TINY)
+  }, 0)
+  return expected * studentQuantile(n - 1) ** 2
 }
 
 function addTo(sums: Float64Array, offset: number, values: Float32Array): void {

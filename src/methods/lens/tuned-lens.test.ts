@@ -39,6 +39,33 @@ describe('tuned lens', () => {
     }
   })
 
+  it('checks that a handful of held-out tokens cannot decide say so', async () => {
+    const { model, texts } = await turned(1)
+    try {
+      const verdicts = async (count: number, options: TunedLensOptions) => {
+        const { checks } = await tunedLens(model, [], {
+          ...FIT,
+          texts: texts.slice(0, count),
+          control: false,
+          ...options,
+        })
+        return Object.fromEntries(checks.map(({ name, verdict }) => [name, verdict]))
+      }
+      expect(await verdicts(6, {})).toMatchObject({
+        'the tuned lens is at least as close as the logit lens': 'not tested',
+        'the tuned lens has no bias': 'not tested',
+        'the lens holds on text that it has not seen': 'not tested',
+      })
+      // A rate that throws the translators off is seen in more text.
+      expect(await verdicts(200, { learningRate: 3, steps: 10 })).toMatchObject({
+        'the tuned lens is at least as close as the logit lens': 'fails',
+        'the tuned lens has no bias': 'fails',
+      })
+    } finally {
+      await model.dispose()
+    }
+  })
+
   it('is saved and used again with the same numbers, and refused by a model of another shape', async () => {
     const { model, texts } = await turned(1)
     const other = await openCompiled(compileModel('induction', { seed: 1 }), backend)

@@ -126,17 +126,12 @@ export async function tunedLens(
     stepsDone,
   }
   const cutShort = !lens && stepsDone < fit.steps
-  const heldOut = cutShort ? null : await unlessCancelled(signal, measure)
+  const measured = cutShort ? null : await unlessCancelled(signal, measure)
+  const heldOut = measured?.heldOut ?? null
   // A lens that was cancelled is shown as far as it came.
   const shown = cutShort ? { ...options, signal: undefined } : options
   const read = await readPrompts(shown)
-  const run: LensRun = {
-    model,
-    lens,
-    heldOut,
-    training: trained,
-    furthest: read.results.map(({ furthest }) => furthest),
-  }
+  const furthest = read.results.map((prompt) => prompt.furthest)
   return {
     values: {
       layers,
@@ -146,7 +141,7 @@ export async function tunedLens(
       prompts: read.results.map(({ prompt, cells }) => ({ prompt, cells })),
       translators: keepTranslators ? translatorArrays(model, translators) : null,
     },
-    checks: heldOut === null ? CANCELLED_CHECKS : tunedLensChecks(run),
+    checks: measured ? tunedLensChecks({ model, lens, ...measured, training: trained, furthest }) : CANCELLED_CHECKS,
     cost: meter.cost,
     edits: meter.edits,
     provenance: read.provenance ?? model.provenance({ prompts: [model.tokenize(text.heldOut[0]!)], seed }),
@@ -167,7 +162,7 @@ export async function tunedLens(
     }
   }
 
-  async function measure(): Promise<HeldOutLens> {
+  async function measure(): Promise<Pick<LensRun, 'heldOut' | 'bySequence'>> {
     const lenses: Record<string, Translate> = {
       logit: same,
       tuned: translation(model.config, translators),
@@ -177,7 +172,7 @@ export async function tunedLens(
     // As much of the training text as there is held-out text: how far the lens has learned it by heart.
     const sample = text.training.slice(0, text.heldOut.length)
     const training = await measureLenses(model, sample, { tuned: lenses.tuned! }, meter, options)
-    return {
+    const heldOut: HeldOutLens = {
       tokens: held.tokens,
       logit: held.lenses.logit!,
       tuned: held.lenses.tuned!,
@@ -185,6 +180,8 @@ export async function tunedLens(
       trainingKl: lens ? null : training.lenses.tuned!.kl,
       controlKl: shuffled ? held.lenses.control!.kl : null,
     }
+    const { logit, tuned } = held.bySequence
+    return { heldOut, bySequence: { logit: logit!, tuned: tuned!, training: training.bySequence.tuned! } }
   }
 
   async function readPrompts(work: TunedLensOptions) {

@@ -2,9 +2,23 @@ import { describe, expect, it } from 'vitest'
 import { nest } from '../patching/patch-grid.ts'
 import { atLeast, atMost } from './checks.ts'
 import { indicesWithin } from './selection.ts'
-import { bootstrapMeans, correlation, largestIndices, mean, rankCorrelation, shuffledIndices } from './statistics.ts'
+import {
+  bootstrapMeans,
+  correlation,
+  largestIndices,
+  mean,
+  rankCorrelation,
+  shuffledIndices,
+  studentQuantile,
+} from './statistics.ts'
 
 describe('statistics', () => {
+  it("Student's quantile is that of tables, within 1 %", () => {
+    const table = { 1: 12.706, 2: 4.303, 3: 3.182, 5: 2.571, 10: 2.228, 30: 2.042, 1000: 1.962 }
+    for (const [freedom, quantile] of Object.entries(table))
+      expect(Math.abs(studentQuantile(Number(freedom)) / quantile - 1)).toBeLessThan(0.01)
+  })
+
   it('rank correlation of known cases, ties sharing their rank', () => {
     expect(rankCorrelation([1, 2, 3, 4], [10, 20, 30, 1000])).toBe(1)
     expect(rankCorrelation([1, 2, 3], [3, 2, 1])).toBe(-1)

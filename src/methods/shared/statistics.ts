@@ -61,6 +61,16 @@ export function bootstrapMeans(rows: readonly (readonly number[])[], seed: numbe
   })
 }
 
+/**
+ * How many standard errors a 95 % interval of a mean extends to either side, by degrees of freedom (Student): exact for 1 and 2,
+ * then the Cornish-Fisher expansion around the normal quantile, within 1 %.
+ */
+export function studentQuantile(freedom: number): number {
+  if (freedom === 1) return 12.706
+  if (freedom === 2) return 4.303
+  return 1.96 + 2.372 / freedom + 2.823 / freedom ** 2 + 2.556 / freedom ** 3
+}
+
 /** Means over samples, with what they are worth. */
 export interface Summary {
   /** Per column; null where a sample has none. */
@@ -72,6 +82,8 @@ export interface Summary {
 
 /** The means of every column of `rows` [samples][columns], with seeded bootstrap intervals where there are several samples. */
 export function summarizeRows(rows: readonly (readonly (number | null)[])[], seed: number): Summary {
+  // A sum that starts at 0 is never -0.
+  if (rows.length === 1) return { means: rows[0]!.map((x) => (x === null ? null : x + 0)), low: null, high: null }
   const means = rows[0]!.map((_, column) => {
     let sum = 0
     for (const row of rows) {
@@ -81,7 +93,6 @@ export function summarizeRows(rows: readonly (readonly (number | null)[])[], see
     }
     return sum / rows.length
   })
-  if (rows.length < 2) return { means, low: null, high: null }
   const intervals = bootstrapMeans(
     rows.map((row) => row.map((value) => value ?? Number.NaN)),
     seed,

@@ -1,5 +1,12 @@
 import * as v from 'valibot'
-import { HEAD_DETECTORS, type HeadDetector, type HeadDetectorValues, headDetectors } from '../../methods/index.ts'
+import {
+  byShareBeyond,
+  FOUND_BEYOND_NULL,
+  HEAD_DETECTORS,
+  type HeadDetector,
+  type HeadDetectorValues,
+  headDetectors,
+} from '../../methods/index.ts'
 import type { ViewSpec } from '../../views/index.ts'
 import { count, named } from '../fields.ts'
 import { defineMethod } from '../method.ts'
@@ -59,18 +66,20 @@ const JOBS: Readonly<Record<HeadDetector, string>> = {
 /** Heads shown of each detector. */
 const SHOWN = 3
 
-function topHeads({ ranking }: HeadDetectorValues): ViewSpec {
+function topHeads({ random, ranking }: HeadDetectorValues): ViewSpec {
   const best = HEAD_DETECTORS.flatMap((name) =>
-    ranking[name].slice(0, SHOWN).map(({ layer, head, score, low, high }) => ({
+    // Copying has no null.
+    (name === 'copying' ? ranking[name] : byShareBeyond(name, random[name])).slice(0, SHOWN).map((head) => ({
       bar: {
-        label: `${name} L${layer}H${head}`,
-        value: score,
-        ...(low === null || high === null ? {} : { low, high }),
+        label: `${name} L${head.layer}H${head.head}`,
+        value: 'job' in head ? head.beyond : head.score,
+        ...(head.low === null || head.high === null ? {} : { low: head.low, high: head.high }),
       },
-      place: { layer, head },
+      place: { layer: head.layer, head: head.head },
     })),
   )
-  return barList('Best heads of every detector, on repeated random tokens', best, 'score, with its 95 % interval')
+  const meaning = `share beyond the null (copying: score), 95 % interval; found from ${FOUND_BEYOND_NULL}`
+  return barList('Best heads of every detector, on repeated random tokens', best, meaning)
 }
 
 function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
@@ -78,7 +87,7 @@ function headMap({ random }: HeadDetectorValues, name: HeadDetector): ViewSpec {
   return {
     view: 'heatMap',
     props: {
-      title: `Heads by ${JOBS[name]}`,
+      title: `Heads by ${JOBS[name]}${name === 'duplicate' || name === 'induction' ? ', habits of position included' : ''}`,
       values: scores,
       rowLabels: scores.map((_, layer) => `layer ${layer}`),
       columnLabels: scores[0]!.map((_, head) => `H${head}`),

@@ -1,4 +1,4 @@
-import type { CircuitValues, HeadDetectorValues } from '../../methods/index.ts'
+import { type CircuitValues, FOUND_BEYOND_NULL, type HeadDetectorValues } from '../../methods/index.ts'
 import { type CompiledModel, edgeName } from '../../models/compiled/index.ts'
 import type { Claim, MethodClaims } from './claims.ts'
 
@@ -11,16 +11,21 @@ const JOBS: Readonly<Record<string, string>> = {
   induction: 'induction',
 }
 
-/** From this score on a head is said to do a job. */
-const DOES_ITS_JOB = 0.5
+/** Of the jobs that heads are found to do, those that heads are built for (or, duplicate, that none is). */
+const CLAIMED: readonly string[] = ['previous', 'duplicate', 'induction']
 
 const certain = (name: string): Claim => ({ name, share: null })
 
 /** What the head detectors claim. */
 export const headClaims: MethodClaims<HeadDetectorValues> = {
-  claims: `previous-token and induction heads: those with a score from ${DOES_ITS_JOB} on`,
+  claims: `previous-token, duplicate-token and induction heads: those that are found, ${FOUND_BEYOND_NULL} beyond the null with the whole interval`,
   truth: 'heads that were built for that',
-  watchedBy: ['content scores are not habits of position', 'position scores survive shuffled tokens'],
+  // The others are about use, and about text.
+  watchedBy: [
+    'content scores are not habits of position',
+    'position scores survive shuffled tokens',
+    'enough examples',
+  ],
   runs: ({ truth }) => [
     {
       prompts: [],
@@ -28,12 +33,8 @@ export const headClaims: MethodClaims<HeadDetectorValues> = {
       truth: Object.entries(truth.roles).flatMap(([part, role]) =>
         JOBS[role] ? [certain(`${JOBS[role]} ${part}`)] : [],
       ),
-      read: ({ ranking }) =>
-        (['previous', 'induction'] as const).flatMap((job) =>
-          ranking[job].flatMap(({ layer, head, score }) =>
-            score >= DOES_ITS_JOB ? [certain(`${job} L${layer}H${head}`)] : [],
-          ),
-        ),
+      read: ({ found }) =>
+        found.flatMap(({ job, layer, head }) => (CLAIMED.includes(job) ? [certain(`${job} L${layer}H${head}`)] : [])),
     },
   ],
 }

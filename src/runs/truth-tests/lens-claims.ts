@@ -45,6 +45,8 @@ function lensRun(compiled: CompiledModel, parameters: Readonly<Record<string, un
 export const lensClaims: MethodClaims<LensValues> = {
   claims: CLAIM,
   truth: TRUTH,
+  // Marginals are off wherever a row knows nothing yet, about which nothing is claimed.
+  watchedBy: ['the lens at the last layer is the model', 'rows after layers are closer to the answer than a guess'],
   runs: (compiled) => [lensRun(compiled, {})],
 }
 

@@ -7,6 +7,7 @@ import { lensClaims, tunedLensClaims } from './lens-claims.ts'
 import { attributionPatchClaims, edgeAttributionClaims, patchClaims, pathPatchClaims } from './pair-claims.ts'
 import { ablationClaims, attributeClaims } from './question-claims.ts'
 import { ablatePairsClaims, selfRepairClaims } from './repair-claims.ts'
+import { scrubClaims } from './scrub-claims.ts'
 import { subspaceClaims } from './subspace-claims.ts'
 import { causalTraceClaims } from './trace-claims.ts'
 
@@ -26,6 +27,7 @@ const claims: Readonly<Record<string, AnyClaims>> = {
   self_repair: selfRepairClaims,
   ablate_pairs: ablatePairsClaims,
   causal_trace: causalTraceClaims,
+  scrub: scrubClaims,
   heads: headClaims,
   circuits: circuitClaims,
   lens: lensClaims,

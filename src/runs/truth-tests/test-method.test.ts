@@ -1,9 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { createNodeBackend } from '../../engine/node/backend.ts'
-import type { PatchValues } from '../../methods/index.ts'
+import type { HeadDetectorValues, PatchValues } from '../../methods/index.ts'
 import { compileModel } from '../../models/compiled/index.ts'
 import { methodNames } from '../registry.ts'
 import { compareClaims, type MethodClaims } from './claims.ts'
+import { headClaims } from './head-claims.ts'
 import { patchClaims } from './pair-claims.ts'
 import { claimingMethods, claimsOf } from './table.ts'
 import { testMethod } from './test-method.ts'
@@ -24,6 +25,21 @@ const credulous: MethodClaims<PatchValues> = {
         read: ({ values }) =>
           values.flatMap((row, l) => (row as number[]).map((_, h) => ({ name: `L${l}H${h}`, share: null }))),
       })),
+}
+
+/** Says of every head that it does a job by its score alone. */
+const credulousOfScores: MethodClaims<HeadDetectorValues> = {
+  ...headClaims,
+  runs: (compiled, asked) =>
+    headClaims.runs(compiled, asked).map((run) => ({
+      ...run,
+      read: ({ ranking }) =>
+        (['previous', 'induction'] as const).flatMap((job) =>
+          ranking[job].flatMap(({ layer, head, score }) =>
+            score >= 0.5 - 1e-6 ? [{ name: `${job} L${layer}H${head}`, share: null }] : [],
+          ),
+        ),
+    })),
 }
 
 describe('claims and truth', () => {
@@ -54,7 +70,9 @@ describe('claims and truth', () => {
           expect(what).toMatch(/L\d+(H\d+|MLP| attn| mlp)|^after layer \d+$|^embed/)
       }
     }
-    expect(claimsOf(name).runs(compileModel('induction', { seed: 1 }), {})[0]!.truth.length).toBeGreaterThan(0)
+    // No hypothesis comes with the induction model.
+    const family = name === 'scrub' ? 'xor-gate' : 'induction'
+    expect(claimsOf(name).runs(compileModel(family, { seed: 1 }), {})[0]!.truth.length).toBeGreaterThan(0)
   })
 
   it('methods without claims say so', () => {
@@ -96,6 +114,28 @@ describe('testMethod', () => {
     })
     expect(test.total.precision!).toBeLessThan(0.5)
     expect(test.total).toMatchObject({ recall: 1, misled: 3, right: 0 })
+  })
+
+  it('heads that look at fixed places are found by their scores, and not beyond their nulls', async () => {
+    const options = {
+      backend,
+      families: ['induction', 'composition-channel', 'linked-inputs'],
+      seeds: [1],
+      misleads: [1],
+    }
+    const own = await testMethod('heads', options)
+    expect(own.total).toMatchObject({ precision: 1, recall: 1, misled: 0 })
+    const byScore = await testMethod('heads', { ...options, claims: credulousOfScores })
+    expect(byScore.total.precision!).toBeLessThan(0.7)
+  })
+
+  it('causal scrubbing finds what heads explain, by enumeration; what the data hide misleads it, and is caught', async () => {
+    const test = await testMethod('scrub', {
+      ...{ backend, families: ['xor-gate', 'correlated-inputs'], seeds: [1], misleads: [1] },
+      parameters: { samples: 128 },
+    })
+    expect(test.families[0]).toMatchObject({ runs: 3, precision: 1, recall: 1, misled: 0 })
+    expect(test.families[1]).toMatchObject({ runs: 2, misled: 1, firedWhenMisled: 1 })
   })
 
   it('says where a method refuses a model, and keeps what was done when it is cancelled', async () => {
