@@ -9,7 +9,7 @@ export interface Plan {
   readonly inputs: readonly number[]
   /** What is computed for each output; the traced output may have another shape of the same elements. */
   readonly outputs: readonly TensorType[]
-  /** The most rows that any product with a matrix has: how large the batch of this graph is. */
+  /** The most rows that any product with a matrix (of more than one column) has: how large the batch of this graph is. */
   readonly rows: number
 }
 
@@ -56,7 +56,8 @@ function makePlan(graph: readonly Tensor[], traced: readonly Tensor[], passes: b
   const order = topologicalOrder(graph)
   let rows = 0
   for (const t of order) {
-    if (t.op === 'matmul' && t.inputs[1]!.rank === 2) rows = Math.max(rows, sizeOf(t.shape) / t.shape[t.rank - 1]!)
+    if (t.op === 'matmul' && t.inputs[1]!.rank === 2 && t.shape.at(-1)! > 1)
+      rows = Math.max(rows, sizeOf(t.shape) / t.shape[t.rank - 1]!)
   }
   return {
     hash: `${structuralHash(graph)}${passes ? '' : ' unoptimised'}`,

@@ -3,7 +3,6 @@ import { DiopterError } from '../errors/index.ts'
 import { unembed } from '../models/parts/embed.ts'
 import { norm } from '../models/parts/norm.ts'
 import { type DType, type Shape, sizeOf, type Tensor, type TypedArray } from '../tensor/index.ts'
-import type { BatchTaps } from './batch-taps.ts'
 import type { BatchLayout, LengthGroup } from './layouts/batch.ts'
 import type { Model } from './model.ts'
 import { tappedForward } from './tapped-forward.ts'
@@ -18,6 +17,8 @@ export interface ReadoutContext {
   readonly logits: Tensor
   /** An activation after edits, [n, P, ...] or [n, H, Q, K]; one of those that the readout says it reads. */
   readonly activation: (hook: string) => Tensor
+  /** The gradient of each row's own metric by one of the activations that the readout says it differentiates by, of the activation's shape. */
+  readonly gradient: (hook: string) => Tensor
   /** A weight in its public shape; throws when the model has none of that name. */
   readonly weight: (name: string) => Tensor
   readonly hasWeight: (name: string) => boolean
@@ -34,7 +35,11 @@ export interface ReadoutContext {
 export interface Readout {
   /** Hooks that `trace` looks at, by name or glob. */
   readonly reads: string | readonly string[]
-  /** Traces named values, each with the rows as first axis, [n, ...]. Called once per length of prompts. */
+  /** Hooks by which `trace` looks at gradients of the run's metric, by name or glob; none unless said. */
+  readonly differentiates?: string | readonly string[]
+  /** Whether values are of all prompts together, of any shape: given once, as the only entry of their list. The prompts then need one length. */
+  readonly acrossPrompts?: boolean
+  /** Traces named values, each with the rows as first axis, [n, ...], unless they are `acrossPrompts`. Called once per length of prompts. */
   readonly trace: (context: ReadoutContext) => Readonly<Record<string, Tensor>>
 }
 
@@ -52,31 +57,45 @@ export interface TracedReadout {
   readonly finish: (values: readonly TensorValue[]) => Readonly<Record<string, readonly PromptArray[]>>
 }
 
-/** Traces a readout over the groups of a run. Throws when it looks at a hook that it did not name, or gives no rows. */
+/** The tensors of a run that a readout sees, by hook, in the layout's order. */
+export interface SeenTensors {
+  readonly activations: ReadonlyMap<string, Tensor>
+  readonly gradients: ReadonlyMap<string, Tensor>
+}
+
+/**
+ * Traces a readout over the groups of a run. Throws when it looks at a hook that it did not name, gives no rows, or is of all prompts
+ * where these differ in length.
+ */
 export function traceReadout(
   readout: Readout,
   model: Model,
   layout: BatchLayout,
   logits: Tensor,
-  taps: BatchTaps,
+  { activations, gradients }: SeenTensors,
 ): TracedReadout {
+  if (readout.acrossPrompts && layout.groups.length > 1)
+    throw new DiopterError(
+      `A readout of all prompts together needs prompts of one length; these have ${layout.groups.map(({ length }) => length).join(', ')} tokens.`,
+    )
   const silent = tappedForward(model.config, model.weights, layout, { hook: (_, x) => x, wants: () => false })
   const parts = layout.groups.flatMap((group) => {
     const traced = readout.trace({
       prompts: group.prompts,
       tokens: layout.logical('tokens', layout.tokens, group),
       logits: layout.logical('logits', logits, group),
-      activation(hook) {
-        const recorded = taps.recorded.get(hook)
-        if (recorded) return layout.logical(hook, recorded, group)
-        throw new DiopterError(`The readout looks at ${hook}, which its \`reads\` does not name.`)
-      },
+      activation: (hook) => layout.logical(hook, named(activations, hook, 'reads'), group),
+      gradient: (hook) => layout.logical(hook, named(gradients, hook, 'differentiates'), group),
       weight: (name) => model.weights.tensor(name),
       hasWeight: (name) => model.weights.has(name),
       finalNorm: (resid) => (model.config.final_norm ? norm(silent, 'ln_final', resid) : resid),
       unembed: (resid) => unembed(silent, resid),
     })
-    return Object.entries(traced).map(([name, tensor]) => ({ name, tensor: requireRows(name, tensor, group), group }))
+    return Object.entries(traced).map(([name, tensor]) => ({
+      name,
+      tensor: readout.acrossPrompts ? tensor : requireRows(name, tensor, group),
+      group,
+    }))
   })
   return {
     tensors: parts.map(({ tensor }) => tensor),
@@ -84,6 +103,10 @@ export function traceReadout(
       const result: Record<string, PromptArray[]> = {}
       parts.forEach(({ name, group }, part) => {
         const { shape, dtype, data } = values[part]!
+        if (readout.acrossPrompts) {
+          result[name] = [{ shape, dtype, data }]
+          return
+        }
         const size = sizeOf(shape.slice(1))
         const rows = (result[name] ??= new Array<PromptArray>(layout.batch))
         group.prompts.forEach((prompt, i) => {
@@ -93,6 +116,12 @@ export function traceReadout(
       return result
     },
   }
+}
+
+function named(tensors: ReadonlyMap<string, Tensor>, hook: string, where: 'reads' | 'differentiates'): Tensor {
+  const tensor = tensors.get(hook)
+  if (tensor) return tensor
+  throw new DiopterError(`The readout looks at ${hook}, which its \`${where}\` does not name.`)
 }
 
 function requireRows(name: string, tensor: Tensor, { count }: LengthGroup): Tensor {

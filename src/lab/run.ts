@@ -15,7 +15,7 @@ import { asMetric, evaluateMetric, type Metric, type MetricFunction } from './me
 import type { Model } from './model.ts'
 import type { TokenizedPrompt } from './prompts.ts'
 import { type EditReport, type Provenance, reportEdits } from './provenance.ts'
-import { type PromptArray, type Readout, traceReadout } from './readout.ts'
+import { type PromptArray, type Readout, type SeenTensors, traceReadout } from './readout.ts'
 import { planEdits } from './resolve-edits.ts'
 import { tappedForward } from './tapped-forward.ts'
 
@@ -68,9 +68,10 @@ export async function runModel(model: Model, prompts: readonly Prompt[], options
   const captured = matchHooks(options.capture)
   const read = matchHooks(options.readout?.reads)
   const wanted = asList(options.grad).map((pattern) => matchTargets(model, pattern))
+  const differentiated = matchHooks(options.readout?.differentiates)
   const gradHooks = unique(wanted.flatMap(({ hooks }) => hooks))
   const gradWeights = unique(wanted.flatMap(({ weights }) => weights))
-  if (gradHooks.length + gradWeights.length > 0 && !options.metric)
+  if (gradHooks.length + gradWeights.length + differentiated.length > 0 && !options.metric)
     throw new DiopterError('Gradients were asked for without a metric; give `metric`, the value to differentiate.')
 
   const edits = await planEdits(options.edits, model.hookNames, prompts, async (sources, hooks) => {
@@ -82,16 +83,18 @@ export async function runModel(model: Model, prompts: readonly Prompt[], options
     })
     return captures
   })
-  const taps = new BatchTaps(layout, edits, new Set([...captured, ...read]), new Set(gradHooks))
+  const taps = new BatchTaps(layout, edits, new Set([...captured, ...read]), new Set([...gradHooks, ...differentiated]))
   const logits = traceModel(tappedForward(model.config, model.weights, layout, taps))
-  for (const name of [...captured, ...read, ...gradHooks]) {
+  for (const name of [...captured, ...read, ...gradHooks, ...differentiated]) {
     if (!taps.recorded.has(name)) throw new DiopterError(`The hook ${name} did not fire in this run.`)
   }
 
   const asksNothing = captured.length === 0 && !options.metric && !options.readout
   const selection = selectLogits(layout, logits, options.positions ?? (asksNothing ? 'last' : 'none'))
   const metric = options.metric && traceMetric(asMetric(options.metric), layout, logits, taps)
-  const readout = options.readout && traceReadout(options.readout, model, layout, logits, taps)
+  const readout =
+    options.readout &&
+    traceReadout(options.readout, model, layout, logits, seenTensors(taps, read, differentiated, metric))
   const hookTensors = gradHooks.map((name) => taps.recorded.get(name)!)
   const weightInputs = gradWeights.map((name) => model.weights.input(name))
   const capturedTensors = captured.map((name) => taps.recorded.get(name)!)
@@ -173,6 +176,24 @@ function withGradients(
   const value = narrowed[asked.length]!
   const targets = [...narrowed.slice(asked.length + 1), ...weights]
   return [...narrowed.slice(0, asked.length), ...gradients([value.mean()], targets)]
+}
+
+/** What a readout sees. As above, what it differentiates is narrowed first; rows are independent, so the gradient of their sum is each row's own. */
+function seenTensors(
+  { recorded }: BatchTaps,
+  read: readonly string[],
+  differentiated: readonly string[],
+  metric: Tensor | undefined,
+): SeenTensors {
+  if (differentiated.length === 0) return { activations: recorded, gradients: new Map() }
+  const names = unique([...read, ...differentiated])
+  const [value, ...tensors] = narrow([metric!, ...names.map((name) => recorded.get(name)!)])
+  const activations = new Map(names.map((name, i) => [name, tensors[i]!]))
+  const slopes = gradients(
+    [value!.sum()],
+    differentiated.map((name) => activations.get(name)!),
+  )
+  return { activations, gradients: new Map(differentiated.map((name, i) => [name, slopes[i]!])) }
 }
 
 function weightGradient(name: string, value: TensorValue, model: Model): NamedArray {

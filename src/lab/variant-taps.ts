@@ -232,16 +232,18 @@ class ValueTable {
     return entry
   }
 
-  /** [rows, ...features]. */
+  /** [rows, ...features], with room for a power of two of arrays: batches that differ a little in their number are one graph. */
   tensor(): Tensor {
     const size = sizeOf(this.features)
-    const data = new Float32Array(this.rows * size)
+    const rows =
+      Math.max(...this.chunks.map(({ length }) => length / size)) * 2 ** Math.ceil(Math.log2(this.chunks.length))
+    const data = new Float32Array(rows * size)
     let at = 0
     for (const chunk of this.chunks) {
       data.set(chunk, at)
       at += chunk.length
     }
-    return tensor(data, [this.rows, ...this.features])
+    return tensor(data, [rows, ...this.features])
   }
 }
 

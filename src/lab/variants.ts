@@ -68,35 +68,32 @@ export async function runVariants(
     throw new DiopterError(`The prompt has ${length} tokens; this model's context is ${model.config.n_ctx}.`)
   const placed = await placeEdits(model, base, variants, options)
   const plans: Plan[] = placed.map((edits, i) => ({ index: i, edits, ...entryOf(edits, model, length) }))
-  // Rows that enter late share the longest prefix, so a batch takes neighbours in that order. What others are compared
-  // with may be the first variant: it is in the first batch.
-  const byEntry = (a: Plan, b: Plan) => a.enters - b.enters || a.index - b.index
-  plans.sort((a, b) => Number(b.index === 0) - Number(a.index === 0) || byEntry(a, b))
+  plans.sort(byEntry)
   const start = plans.reduce((least, plan) => Math.min(least, plan.start), length)
   const fitting = Math.floor(memoryBytes / bytesPerRow(model, length, reuses(plans, length) ? start : 0, metric))
   const watched = onBatch ? Math.floor(plans.length / WATCHED_BATCHES) : Number.POSITIVE_INFINITY
-  const perBatch = Math.max(1, Math.min(fitting, watched))
+  const batches = batchesOf(plans, Math.max(1, Math.min(fitting, watched)))
   const values = new Array<number>(variants.length).fill(Number.NaN)
   let baseValue = Number.NaN
   let complete = true
   const started = Date.now()
-  for (let first = 0; first === 0 || first < plans.length; first += perBatch) {
-    const batch = plans.slice(first, first + perBatch).sort(byEntry)
+  let done = 0
+  for (const [number, batch] of batches.entries()) {
     let results: number[]
     try {
       throwIfAborted(signal)
       results = await runBatch(model, prompt, batch, metric, options)
     } catch (error) {
-      if (!signal?.aborted || first === 0) throw error
+      if (!signal?.aborted || number === 0) throw error
       complete = false
       break
     }
     // Every batch has the base run; its value is one number, not one per batch.
-    if (first === 0) baseValue = results[0]!
+    if (number === 0) baseValue = results[0]!
     batch.forEach(({ index }, i) => {
       values[index] = results[i + 1]!
     })
-    const done = Math.min(plans.length, first + perBatch)
+    done += new Set(batch).size
     onProgress?.({
       phase: 'running variants',
       done,
@@ -112,6 +109,36 @@ export async function runVariants(
 interface Plan extends StaircaseRow {
   readonly index: number
   readonly edits: readonly Omit<PlacedEdit, 'row'>[]
+}
+
+const byEntry = (a: Plan, b: Plan) => a.enters - b.enters || a.index - b.index
+
+/**
+ * Batches of at most `most` plans, which are sorted by entry: rows that enter late share the longest prefix. Plans of one entry that one
+ * batch does not hold become batches of their own, all of one size (the last plan is repeated), so that one graph serves all of them.
+ * What others are compared with may be the first variant: its batch comes first.
+ */
+function batchesOf(plans: readonly Plan[], most: number): Plan[][] {
+  // Without plans there is the base run.
+  const batches: Plan[][] = plans.length === 0 ? [[]] : []
+  let open: Plan[] | undefined
+  for (const enters of new Set(plans.map((plan) => plan.enters))) {
+    const alike = plans.filter((plan) => plan.enters === enters)
+    if (open && open.length + alike.length <= most) {
+      open.push(...alike)
+      continue
+    }
+    const pieces = Math.ceil(alike.length / most)
+    const size = Math.ceil(alike.length / pieces)
+    for (let i = 0; i < pieces; i++) {
+      const rows = alike.slice(i * size, (i + 1) * size)
+      while (rows.length < size) rows.push(rows.at(-1)!)
+      batches.push(rows)
+    }
+    open = pieces === 1 ? batches.at(-1) : undefined
+  }
+  const isFirst = (batch: Plan[]) => Number(batch.some(({ index }) => index === 0))
+  return batches.sort((a, b) => isFirst(b) - isFirst(a))
 }
 
 /** Whether rows take over the base run's positions before their first edited one. */

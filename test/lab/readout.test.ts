@@ -1,6 +1,8 @@
 import { type ReadoutContext, stack } from 'diopter'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { logitDifference } from '../../src/lab/index.ts'
 import type { Model } from '../../src/lab/model.ts'
+import { disagreement } from '../support/families.ts'
 import { openToy, toyForms } from '../support/toy-model.ts'
 
 const PROMPTS = [[1, 4, 2, 5, 3], [6, 0], [2, 3, 1, 1, 4], [5]]
@@ -61,6 +63,54 @@ describe('readouts', () => {
     })
     expect(new Set(Array.from(readout.x![0]!.data as Float32Array))).toEqual(new Set([2]))
     expect(Math.max(...Array.from(gradients.hook_embed!.data as Float32Array, Math.abs))).toBe(0)
+  })
+
+  it("see the gradient of each row's own metric, padded or not", async () => {
+    const hook = 'blocks.0.hook_resid_post'
+    const readout = {
+      reads: hook,
+      differentiates: [hook, 'hook_embed'],
+      trace: ({ activation, gradient }: ReadoutContext) => ({
+        slope: gradient(hook),
+        product: activation(hook).mul(gradient(hook)).sum([1, 2]),
+        embed: gradient('hook_embed'),
+      }),
+    }
+    const metric = logitDifference(2, 5)
+    const together = await model.run(PROMPTS, { metric, readout })
+    for (const [i, prompt] of PROMPTS.entries()) {
+      const alone = await model.run([prompt], { metric, grad: [hook, 'hook_embed'], capture: hook })
+      const slope = Array.from(alone.gradients[hook]!.data as Float32Array)
+      const embed = Array.from(alone.gradients.hook_embed!.data as Float32Array)
+      const product = slope.reduce((sum, x, at) => sum + x * Number(alone.captures[hook]!.data[at]), 0)
+      const own = (name: string) => Array.from(together.readout[name]![i]!.data as Float32Array)
+      expect(own('product')[0]).toBeCloseTo(product, 5)
+      expect(disagreement(own('slope'), slope)).toBeLessThan(1e-5)
+      expect(disagreement(own('embed'), embed)).toBeLessThan(1e-5)
+      expect(Math.max(...slope.map(Math.abs))).toBeGreaterThan(1e-3)
+    }
+    await expect(model.run(PROMPTS, { readout })).rejects.toThrow('without a metric')
+  })
+
+  it('are of all prompts together, of any shape, where these have one length', async () => {
+    const readout = {
+      reads: 'hook_embed',
+      acrossPrompts: true,
+      trace: ({ activation }: ReadoutContext) => ({
+        change: activation('hook_embed').get(0).sub(activation('hook_embed').get(1)),
+      }),
+    }
+    const { readout: values, captures } = await model.run([PROMPTS[0]!, PROMPTS[2]!], {
+      readout,
+      capture: 'hook_embed',
+    })
+    const data = captures.hook_embed!.data as Float32Array
+    expect(values.change).toHaveLength(1)
+    expect(values.change![0]!.shape).toEqual([5, 8])
+    values.change![0]!.data.forEach((x, i) => {
+      expect(Number(x)).toBeCloseTo(data[i]! - data[40 + i]!, 6)
+    })
+    await expect(model.run(PROMPTS, { readout })).rejects.toThrow('prompts of one length')
   })
 
   it('refuse hooks that they did not name, unknown ones, and values without rows', async () => {

@@ -177,6 +177,31 @@ describe('variants', () => {
     await model.dispose()
   })
 
+  it('batches of one entry are one graph, also where they share values differently', async () => {
+    const model = await open()
+    const prompt = tokenIds(model, length)
+    const { n_heads, d_head } = config
+    const values = Array.from({ length: 16 }, (_, i) => ({
+      shape: [length, n_heads, d_head],
+      data: Float32Array.from({ length: length * n_heads * d_head }, (_, at) => Math.sin(at + 10 * i)),
+    }))
+    // 19 rows at each of two layers, in batches of four, which see three or four of the values; the last has a row too few.
+    const swept: Variant[] = Array.from({ length: 38 }, (_, i) => {
+      const turn = i % 19
+      const value = values[Math.floor(turn * 0.8)]!
+      return [{ hook: `blocks.${i < 19 ? 0 : 1}.attn.hook_q`, kind: 'replace', value, heads: [turn % n_heads] }]
+    })
+    const whole = await agrees(model, swept)
+    const { sessions } = model.engine.statistics
+    let batches = 1
+    const onBatch = () => void batches++
+    const { values: found } = await model.variants(prompt, swept, logitDifference(2, 5), { onBatch })
+    expect(batches).toBe(10)
+    expect(model.engine.statistics.sessions).toBe(sessions + 2)
+    expect(disagreement(found, whole)).toBeLessThanOrEqual(1e-5)
+    await model.dispose()
+  })
+
   it('positions before the first edited one are shared or not, with the same result', async () => {
     const model = await open()
     const prompt = tokenIds(model, 16)

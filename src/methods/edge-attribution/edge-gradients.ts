@@ -1,13 +1,13 @@
-import { gradients } from '../../autodiff/index.ts'
-import { type Activation, type ArrayValue, type EditFunction, type Model, ofPrompt } from '../../lab/index.ts'
-import { norm } from '../../models/parts/norm.ts'
-import { concat, einsum, sizeOf, type Tensor, tensor } from '../../tensor/index.ts'
+import type { ArrayValue, EditFunction, Model } from '../../lab/index.ts'
+import type { ModelConfig } from '../../models/index.ts'
+import { concat, type Tensor, tensor } from '../../tensor/index.ts'
 import { type Direction, type PreparedPair, type Route, routeOf, sourceValues } from '../patching/prompt-pair.ts'
 import type { MethodOptions } from '../shared/options.ts'
 import { withTracedEdits } from '../shared/own-edits.ts'
 import type { Meter } from '../shared/result.ts'
-import { allReceivers, allSenders, reaches, senderHooks } from './edge-parts.ts'
-import { allReadings, isNormed, plainForward, type Reading } from './edge-readings.ts'
+import { firstDifference } from './edge-inputs.ts'
+import { senderHooks } from './edge-parts.ts'
+import { assembleScores, scoredHooks, traceScores } from './edge-products.ts'
 
 /** First-order effects of all edges of one pair. */
 export interface EdgeScores {
@@ -21,7 +21,7 @@ export interface EdgeScores {
 /**
  * Scores every edge by (what the sender holds in the source run - in the target run) times the gradient of the metric by what the
  * receiver reads: at the target run for one step, or averaged over `steps` runs between both (trapezoidal rule) whose token
- * embeddings are mixed. One forward pass of the source and one batch, forward and backward, of the target.
+ * embeddings are mixed. One graph, forward and backward, in which the source is one row more, where prompts have one length.
  */
 export async function edgeScores(
   model: Model,
@@ -39,141 +39,80 @@ export async function edgeScores(
   const { source, target, sourceOf } = route
   const { metric } = pair.asked
   const held = senderHooks(model.config)
-  const from = await meter.run([source.ids], { capture: held, metric, edits, signal })
-  const sourceHeld = new Map(held.map((hook) => [hook, sourceValues(from.captures[hook]!, route)]))
-  const readings = allReadings(model)
-  const mixed = new Map<string, EditFunction>(
-    steps > 1 ? [['hook_embed', mixture(sourceHeld.get('hook_embed')!, route, steps)]] : [],
+  const { reads, differentiates } = scoredHooks(model)
+  // Before the runs differ senders write the same, so that nothing is passed on.
+  const start = firstDifference(route, edits)
+  const positions = (asked ?? sourceOf.map((_, p) => p)).filter((p) => p >= start && sourceOf[p] !== null)
+  // A mean over the run's own prompts is not to be one over both prompts.
+  const isTogether = route.equalLength && !edits.some((edit) => edit.kind === 'mean' && edit.prompts === undefined)
+  const alone = isTogether ? null : await meter.run([source.ids], { capture: held, metric, edits, signal })
+  const given = (hook: string): Tensor | undefined =>
+    alone ? fromArray(sourceValues(alone.captures[hook]!, route)) : undefined
+  const first = isTogether ? 1 : 0
+  const traced = new Map<string, EditFunction>(
+    steps > 1 ? [['hook_embed', mixture(given('hook_embed'), route, steps)]] : [],
   )
-  const into = await model.run(
-    Array.from({ length: steps }, () => target.ids),
+  // No later position's gradient passes through the positions before, so that theirs are not computed.
+  for (const hook of start > 0 ? passedOn(model.config) : []) traced.set(hook, (x) => cutBefore(x, start))
+  const run = await model.run(
+    [...(isTogether ? [source.ids] : []), ...Array.from({ length: steps }, () => target.ids)],
     {
-      capture: [...held, ...readings.map(({ stream }) => stream)],
-      grad: [...new Set(readings.flatMap(({ parts }) => parts.map(({ hook }) => hook)))],
       metric,
-      edits: withTracedEdits(model, edits, mixed),
+      edits: withTracedEdits(model, edits, traced),
+      readout: {
+        reads: [...held, ...reads],
+        differentiates,
+        acrossPrompts: true,
+        trace({ activation, gradient }) {
+          const runs = {
+            source: (hook: string) => given(hook) ?? activation(hook).get(0),
+            target: (hook: string) => activation(hook).get(first),
+            activation: (hook: string) => activation(hook).slice(0, first),
+            gradient: (hook: string) => gradient(hook).slice(0, first),
+          }
+          const scores = traceScores(model, runs, positions, trapezoid(steps))
+          return Object.fromEntries(scores.map((part, i) => [i, part]))
+        },
+      },
       signal,
     },
   )
+  if (isTogether) meter.addFirings(1, edits)
   meter.addVariants(steps, edits)
-  const scores = new Float64Array(allSenders(model.config).length * allReceivers(model.config).length)
-  const positions = (asked ?? sourceOf.map((_, p) => p)).filter((p) => sourceOf[p] !== null)
-  // Everything from here on is position by position, so long prompts are done in parts.
-  const perPart = Math.max(1, Math.floor(BYTES / (4 * allSenders(model.config).length * model.config.d_model)))
-  for (let at = 0; at < positions.length; at += perPart) {
-    const chosen = positions.slice(at, at + perPart)
-    const differences = traceDifferences(model, {
-      source: (hook) => rowsAt(sourceHeld.get(hook)!, chosen),
-      target: (hook) => rowsAt(ofPrompt(into.captures[hook]!, 0), chosen),
-    })
-    const pulled = concat(
-      readings.map((reading) =>
-        tracePulledBack(model, reading, steps, {
-          stream: tensorAt(into.captures[reading.stream]!, chosen),
-          gradient: (hook) => tensorAt(into.gradients[hook] as Activation, chosen),
-        }),
-      ),
-      1,
-    )
-    const product = einsum('spd,prd->sr', differences, pulled)
-    const [result] = await model.engine.evaluate([product], {}, { weights: model.weights.stored, signal })
-    result!.data.forEach((x, i) => {
-      scores[i]! += Number(x)
-    })
-  }
-  const [senders, receivers] = [allSenders(model.config), allReceivers(model.config)]
   return {
     route,
-    scores: senders.flatMap((sender, s) =>
-      receivers.map((receiver, r) => (reaches(sender, receiver) ? scores[s * receivers.length + r]! : null)),
+    scores: assembleScores(
+      model,
+      Object.values(run.readout).map(([part]) => part!),
     ),
-    sourceMetric: from.metric![0]!,
-    targetMetric: into.metric![0]!,
+    sourceMetric: (alone ?? run).metric![0]!,
+    targetMetric: run.metric![first]!,
   }
 }
 
-/** Memory for what senders write at the positions that are done together. */
-const BYTES = 256 * 1024 ** 2
+/** The hooks through which a block's positions reach the rest of the model. */
+const passedOn = ({ n_layers }: ModelConfig): string[] =>
+  Array.from({ length: n_layers }, (_, l) => [`blocks.${l}.hook_resid_pre`, `blocks.${l}.attn.hook_z`]).flat()
 
-/** Mixes the source's embeddings into the rows: none into the first, all into the last. */
-function mixture({ data, shape }: ArrayValue, { sourceOf }: Route, steps: number): EditFunction {
-  const shares = Float32Array.from({ length: steps }, (_, i) => i / (steps - 1))
+/** x [n, P, ...], through whose positions before `start` no gradient passes. */
+const cutBefore = (x: Tensor, start: number): Tensor =>
+  concat([x.slice(1, 0, start).stopGradient(), x.slice(1, start)], 1)
+
+const fromArray = ({ data, shape }: ArrayValue): Tensor => tensor(data as Float32Array, shape)
+
+/** Mixes the source's embeddings, given or the first row's, into the rows behind: none into the first of these, all into the last. */
+function mixture(given: Tensor | undefined, { sourceOf }: Route, steps: number): EditFunction {
+  const shares = Array.from({ length: steps }, (_, i) => i / (steps - 1))
   const corresponds = Uint8Array.from(sourceOf, (from) => (from === null ? 0 : 1))
   return (x) => {
-    const difference = tensor(data as Float32Array, [1, ...shape]).sub(x)
-    const moved = x.add(tensor(shares, [steps, 1, 1]).mul(difference))
-    return tensor(corresponds, [1, sourceOf.length, 1], 'bool').where(moved, x)
+    const difference = (given?.unsqueeze(0) ?? x.slice(0, 0, 1)).sub(x)
+    const ofRows = tensor(given ? shares : [0, ...shares], [x.shape[0]!, 1, 1], 'float32')
+    return tensor(corresponds, [1, sourceOf.length, 1], 'bool').where(x.add(ofRows.mul(difference)), x)
   }
-}
-
-/** What every sender writes in the source run less what it writes in the target run: [senders, p, d]. */
-function traceDifferences(
-  model: Model,
-  held: { readonly source: (hook: string) => Tensor; readonly target: (hook: string) => Tensor },
-): Tensor {
-  const { config, weights } = model
-  const forward = plainForward(model)
-  const change = (hook: string) => held.source(hook).sub(held.target(hook))
-  const layers = Array.from({ length: config.n_layers }, (_, l) => {
-    const z = `blocks.${l}.attn.hook_z`
-    const output = weights.tensor(`blocks.${l}.attn.W_O`)
-    const written = einsum('phe,hed->hpd', change(z), output)
-    const mlp = config.attn_only ? [] : [change(`blocks.${l}.hook_mlp_out`).unsqueeze(0)]
-    if (!config.post_norms) return [written, ...mlp]
-    // What a head adds behind a norm of the sum of heads, with the other heads as they are.
-    const bias = `blocks.${l}.attn.b_O`
-    const product = einsum('phe,hed->pd', held.target(z), output)
-    const sum = (weights.has(bias) ? product.add(weights.tensor(bias)) : product).unsqueeze(0)
-    const behind = (x: Tensor) => norm(forward, `blocks.${l}.ln1_post`, x)
-    return [behind(sum.add(written)).sub(behind(sum)), ...mlp]
-  })
-  return concat([change('hook_embed').unsqueeze(0), ...layers.flat()], 0)
-}
-
-/** The metric's gradient by the stream as each receiver of a reading sees it, averaged over the steps: [p, receivers, d]. */
-function tracePulledBack(
-  model: Model,
-  { norm: name, parts }: Reading,
-  steps: number,
-  { stream, gradient }: { readonly stream: Tensor; readonly gradient: (hook: string) => Tensor },
-): Tensor {
-  const { config, weights } = model
-  // [k, p, r, d], with one receiver but for heads
-  const slopes = parts.map(({ hook, weight }) => {
-    const slope = gradient(hook)
-    if (weight === null) return slope.unsqueeze(2)
-    if (slope.rank === 4) return einsum('kphe,hde->kphd', slope, weights.tensor(weight))
-    return einsum('kpm,dm->kpd', slope, weights.tensor(weight)).unsqueeze(2)
-  })
-  const sum = slopes.reduce((a, b) => a.add(b))
-  const copies = stream
-    .unsqueeze(2)
-    .broadcast(...sum.shape)
-    .pin()
-  const seen = isNormed(config, name) ? gradients([norm(plainForward(model), name, copies)], [copies], [sum])[0]! : sum
-  // The run's gradients are those of the mean over its rows: 1/k of each row's own.
-  const shares = trapezoid(steps).map((share) => share * steps)
-  return seen.mul(tensor(shares, [steps, 1, 1, 1])).sum(0)
 }
 
 /** Weights of a mean over equally spaced points, both ends included. */
 function trapezoid(points: number): number[] {
   if (points === 1) return [1]
   return Array.from({ length: points }, (_, i) => (i === 0 || i === points - 1 ? 0.5 : 1) / (points - 1))
-}
-
-/** Some positions of a prompt's activation [P, ...] as a tensor. */
-function rowsAt({ shape, data }: ArrayValue, positions: readonly number[]): Tensor {
-  const size = sizeOf(shape.slice(1))
-  const chosen = new Float32Array(positions.length * size)
-  positions.forEach((p, i) => {
-    chosen.set(data.subarray(p * size, (p + 1) * size) as Float32Array, i * size)
-  })
-  return tensor(chosen, [positions.length, ...shape.slice(1)])
-}
-
-/** Some positions of a batch's activation: [k, p, ...]. */
-function tensorAt(activation: Activation, positions: readonly number[]): Tensor {
-  const rows = activation.lengths.map((_, row) => rowsAt(ofPrompt(activation, row), positions).unsqueeze(0))
-  return concat(rows, 0)
 }

@@ -41,10 +41,6 @@ export async function edgeRuns(
   const run = (ids: readonly number[]) => meter.run([ids], { capture: hooks, metric, edits, signal })
   const from = await run(route.source.ids)
   const into = await run(route.target.ids)
-  const { source, target, sourceOf } = route
-  const differs = (from: number | null, p: number) => from !== p || source.ids[p] !== target.ids[p]
-  // An edit's values may come from the whole prompt: with edits, any position can differ.
-  const first = edits && edits.length > 0 ? 0 : Math.max(0, sourceOf.findIndex(differs))
   return {
     pair,
     direction,
@@ -53,8 +49,15 @@ export async function edgeRuns(
     target: new Map(hooks.map((hook) => [hook, ofPrompt(into.captures[hook]!, 0)])),
     sourceMetric: from.metric![0]!,
     targetMetric: into.metric![0]!,
-    first,
+    first: firstDifference(route, edits),
   }
+}
+
+/** The first position of the target at which the runs of a route can differ (attention is causal); 0 when they do not, or are edited. */
+export function firstDifference({ source, target, sourceOf }: Route, edits: MethodOptions['edits']): number {
+  const differs = (from: number | null, p: number) => from !== p || source.ids[p] !== target.ids[p]
+  // An edit's values may come from the whole prompt: with edits, any position can differ.
+  return edits && edits.length > 0 ? 0 : Math.max(0, sourceOf.findIndex(differs))
 }
 
 /** What receivers read in every row, by hook, and the metric of every row: what reaches the logits with nothing else moving. */

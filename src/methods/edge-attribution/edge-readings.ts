@@ -5,6 +5,8 @@ import { einsum, type Tensor } from '../../tensor/index.ts'
 
 /** How receivers of one kind read the residual stream: where it is, through which norm, and by which weights. */
 export interface Reading {
+  /** The number of layers for the logits. */
+  readonly layer: number
   /** The residual stream before the norm, [k, P, d]. */
   readonly stream: string
   readonly norm: string
@@ -25,12 +27,14 @@ export function allReadings({ config }: Pick<Model, 'config'>): Reading[] {
     const attention = ['q', 'k', 'v'].map((letter): Reading => {
       const upper = letter.toUpperCase()
       return {
+        layer: l,
         stream: name('hook_resid_pre'),
         norm: name('ln1'),
         parts: [part(`attn.hook_${letter}`, `attn.W_${upper}`, `attn.b_${upper}`)],
       }
     })
     const mlp: Reading = {
+      layer: l,
       stream: name(parallel_attn_mlp ? 'hook_resid_pre' : 'hook_resid_mid'),
       norm: name(shared_norm ? 'ln1' : 'ln2'),
       parts: gated_mlp
@@ -43,6 +47,7 @@ export function allReadings({ config }: Pick<Model, 'config'>): Reading[] {
     return [...attention, ...(attn_only ? [] : [mlp])]
   })
   const logits: Reading = {
+    layer: n_layers,
     stream: `blocks.${n_layers - 1}.hook_resid_post`,
     norm: 'ln_final',
     parts: [{ hook: 'unembed.hook_in', weight: null, bias: null }],

@@ -62,6 +62,11 @@ export class Meter {
   /** Counts variants that were computed, each with all of the method's edits. */
   addVariants(count: number, edits: readonly Edit[]): void {
     this.variants += count
+    this.addFirings(count, edits)
+  }
+
+  /** Counts all of the method's edits, for so many rows of a run that are no variants. */
+  addFirings(count: number, edits: readonly Edit[]): void {
     this.addReports(
       edits.map(({ hook, kind }) => {
         const hooks = matchNames(hook, this.model.hookNames, 'The hook')
