@@ -1,6 +1,7 @@
 import { DiopterError, nearMatches } from '../errors/index.ts'
 import { additionExperiment } from './addition/index.ts'
 import { agreement } from './agreement/index.ts'
+import { causalTracingExperiment } from './causal-tracing/index.ts'
 import { doubleDescent } from './double-descent/index.ts'
 import { edgeCases } from './edge/index.ts'
 import type { Experiment } from './experiment.ts'
@@ -14,6 +15,7 @@ import { textModel } from './text/index.ts'
 export const experiments: readonly Experiment[] = [
   additionExperiment,
   agreement,
+  causalTracingExperiment,
   doubleDescent,
   ...edgeCases,
   grokking,

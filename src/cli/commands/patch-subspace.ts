@@ -22,8 +22,7 @@ const WHAT = ['resid_pre', 'resid_mid', 'resid_post', 'attn_out', 'mlp_out', 'z'
 
 export const patchSubspace = defineCommand<Flags>({
   name: 'patch-subspace',
-  summary:
-    'Whether one direction of an activation carries a difference between two prompts, and whether it is an illusion',
+  summary: 'Whether one direction carries a difference between two prompts, or a patch only makes it seem so',
   options: [
     ...pairOptions,
     new Option('--what <activation>', 'whose subspace is exchanged').choices(WHAT).default('resid_post'),

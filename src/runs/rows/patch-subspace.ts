@@ -16,8 +16,7 @@ import { pairList, spoken } from './patch-fields.ts'
 export const patchSubspace = defineMethod({
   name: 'patch_subspace',
   title: 'Subspace patching',
-  summary:
-    'Whether one direction of an activation carries a difference between two prompts, and whether it is an illusion',
+  summary: 'Whether one direction carries a difference between two prompts, or a patch only makes it seem so',
   question: 'cause',
   takes: 'pairs',
   example: { prompts: [EXAMPLE_PRONOUN_PAIR], parameters: { what: 'neurons' } },

@@ -1,6 +1,7 @@
 import { DiopterError, nearMatches } from '../../errors/index.ts'
 import type { Task } from '../problem.ts'
 import { addition } from './addition.ts'
+import { facts } from './facts.ts'
 import { induction } from './induction.ts'
 import { modularAddition } from './modular-addition.ts'
 import { noisyTeacher } from './noisy-teacher.ts'
@@ -11,6 +12,7 @@ import { text } from './text.ts'
 /** Every task that can be trained by name: a new one is a file and a line here. */
 export const tasks: readonly Task[] = [
   addition as Task,
+  facts as Task,
   induction as Task,
   modularAddition as Task,
   noisyTeacher as Task,
