@@ -66,10 +66,10 @@ export function scrubChecks(found: JudgedHypothesis): Check[] {
     atMost(
       {
         name: 'enough samples',
-        claimed: `the 95% interval of what is recovered is at most ${percent(WIDEST)} wide`,
+        claimed: `the 95% interval of what is recovered, less than nothing taken for nothing, is at most ${percent(WIDEST)} wide`,
         why: 'draw more samples, or give more examples, before comparing hypotheses',
       },
-      loss.high - loss.low,
+      atLeastNothing(loss.high) - atLeastNothing(loss.low),
       WIDEST,
       `${percent(loss.low)} to ${percent(loss.high)}`,
     ),
