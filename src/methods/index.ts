@@ -65,7 +65,13 @@ export {
 export type { CurvePoint } from './circuit-discovery/faithfulness.ts'
 export { REMOVAL_MEASURES, type RemovalMeasure } from './circuit-discovery/greedy-removal.ts'
 export type { HeadComposition } from './circuits/circuit-compositions.ts'
-export type { CircuitDirection, DirectionEnds, HeadCircuit, WeightedToken } from './circuits/circuit-layer.ts'
+export {
+  type CircuitDirection,
+  type DirectionEnds,
+  type HeadCircuit,
+  type WeightedToken,
+  writesToLogits,
+} from './circuits/circuit-layer.ts'
 export { CIRCUIT_EMBEDDINGS, type CircuitEmbedding } from './circuits/circuit-weights.ts'
 export { type CircuitOptions, type CircuitValues, circuits, type HeadCircuits } from './circuits/circuits.ts'
 export {

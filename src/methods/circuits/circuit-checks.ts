@@ -1,6 +1,7 @@
 import type { Model } from '../../lab/index.ts'
 import { atLeast, type Check, judged, notTested } from '../shared/checks.ts'
 import { IN_USE, STANDS_OUT } from './circuit-compositions.ts'
+import { writesToLogits } from './circuit-layer.ts'
 import type { CircuitValues, HeadCircuits, SuspiciousPairs } from './circuits.ts'
 
 /** Correlation from which the circuit of tokens counts as what the head does. */
@@ -97,14 +98,14 @@ function distanceCheck(heads: readonly HeadCircuits[], distance: number): Check 
 
 function copyingCheck({ heads, randomCopying }: CircuitValues): Check {
   const least = Math.max(COPIES, randomCopying.mean + 3 * randomCopying.deviation)
-  const said = heads.filter(({ copying }) => copying.centred >= least)
+  const said = heads.filter(({ copying, ov }) => copying.centred >= least && writesToLogits(ov))
   const wrong = said.filter(({ copying }) => copying.ownFirst < OWN_FIRST)
   const claim = {
     name: 'heads with positive eigenvalues copy',
     claimed: `of heads with a centred copying score from ${least.toFixed(2)} on, the OV circuit raises ${100 * OWN_FIRST} % of random tokens most themselves`,
     why: 'eigenvalues speak of the mean alone: a circuit that is not normal has none but positive ones and raises other tokens more',
   }
-  if (said.length === 0) return notTested(claim, 'no head has such a score')
+  if (said.length === 0) return notTested(claim, 'no head that writes to the logits has such a score')
   return judged(
     claim,
     wrong.length === 0

@@ -36,6 +36,14 @@ export interface HeadCircuit {
   readonly pairs: readonly (readonly number[])[]
 }
 
+/** A circuit of tokens this much smaller than its weights is rounding. */
+const ROUNDING = 1e-4
+
+/** Whether anything of a head's output reaches the logits by itself, for any token that it reads: else a copying score is one of rounding. */
+export function writesToLogits({ fullSingularValues, singularValues }: HeadCircuit): boolean {
+  return fullSingularValues[0]! > ROUNDING * singularValues[0]!
+}
+
 /** Distances that the QK circuit of rotary models is compared at. */
 const DISTANCES = [1, 2, 4, 8, 16]
 

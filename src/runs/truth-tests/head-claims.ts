@@ -1,4 +1,4 @@
-import { type CircuitValues, FOUND_BEYOND_NULL, type HeadDetectorValues } from '../../methods/index.ts'
+import { type CircuitValues, FOUND_BEYOND_NULL, type HeadDetectorValues, writesToLogits } from '../../methods/index.ts'
 import { type CompiledModel, edgeName } from '../../models/compiled/index.ts'
 import type { Claim, MethodClaims } from './claims.ts'
 
@@ -43,8 +43,6 @@ export const headClaims: MethodClaims<HeadDetectorValues> = {
 const COMPOSES = 5
 /** Centred eigenvalue copying score from which a head is said to copy. */
 const COPIES = 0.5
-/** A circuit from token to logit this much smaller than its weights is rounding: the head writes to no logit. */
-const NOTHING = 1e-4
 
 /** What circuits from weights claim. */
 export const circuitClaims: MethodClaims<CircuitValues> = {
@@ -76,9 +74,7 @@ export const circuitClaims: MethodClaims<CircuitValues> = {
           ),
         ),
         ...heads.flatMap(({ layer, head, copying, ov }) =>
-          copying.centred >= COPIES && ov.fullSingularValues[0]! > NOTHING * ov.singularValues[0]!
-            ? [certain(`L${layer}H${head} copies`)]
-            : [],
+          copying.centred >= COPIES && writesToLogits(ov) ? [certain(`L${layer}H${head} copies`)] : [],
         ),
       ],
     },
