@@ -23,6 +23,11 @@ describe('scoring of checks', () => {
     expect(areaUnder(rocCurve(constant))).toBeCloseTo(0.5, 10)
   })
 
+  it('knows nothing where nothing breaks', () => {
+    const { area, attainable, detection } = score(Array.from({ length: 30 }, () => trial(false, -1)))
+    expect([area, attainable, detection]).toEqual([Number.NaN, Number.NaN, Number.NaN])
+  })
+
   it('says what a better threshold would reach', () => {
     // all breakages are more suspicious than all sound cases, but nothing fires
     const trials = Array.from({ length: 40 }, (_, i) => trial(i < 20, i < 20 ? -0.2 : -0.8))

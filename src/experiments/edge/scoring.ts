@@ -63,15 +63,18 @@ export function score(trials: readonly Trial[]): Readonly<Record<string, number>
   const matched = matchEffects(trials)
   const [broken, sound] = [true, false].map((is) => matched.filter(({ isBreakage }) => isBreakage === is))
   const fired = (list: readonly Trial[]) => list.filter(({ isFired }) => isFired).length / list.length
+  // nothing is known of a check where a kind is missing
+  const isKnown = broken!.length > 0
   const roc = rocCurve(matched)
+  const allowed = roc.filter(({ falseAlarms }) => falseAlarms <= 0.05).map(({ detection }) => detection)
   return {
     trials: trials.length,
     breakages: broken!.length,
     sound: sound!.length,
     detection: fired(broken!),
     falseAlarms: fired(sound!),
-    area: areaUnder(roc),
+    area: isKnown ? areaUnder(roc) : Number.NaN,
     // what the best threshold with at most 5 % of false alarms would detect
-    attainable: Math.max(...roc.filter(({ falseAlarms }) => falseAlarms <= 0.05).map(({ detection }) => detection)),
+    attainable: isKnown ? Math.max(...allowed) : Number.NaN,
   }
 }
