@@ -74,7 +74,7 @@ async function measure({ arm, seed, parameters, engine, run, signal, onProgress 
       },
       curves: { loss: { x: loss.steps, y: loss.values } },
       tables: { noise: noisy.traces, replacement: replaced.traces, handed },
-      findings: shareRows(noisy),
+      findings: effectRows(noisy),
     }
   } finally {
     await model.dispose()
@@ -87,16 +87,11 @@ function largestEffect(values: CausalTraceValues): number {
   return Math.max(...effects.filter(Number.isFinite).map(Math.abs))
 }
 
-/** The residual stream's map under noise, in shares of the total effect: a row per layer. */
-function shareRows(values: CausalTraceValues): Finding[] {
+/** The residual stream's map under noise, a row per layer: changes of the answer's probability. */
+function effectRows(values: CausalTraceValues): Finding[] {
   const classes = TOKEN_CLASSES.filter((token) => effectsOf(values, 'resid', null, token).every(Number.isFinite))
   return values.layers.map((layer, l) => ({
     layer,
-    ...Object.fromEntries(
-      classes.map((token) => [
-        token,
-        (effectsOf(values, 'resid', null, token)[l]! / values.totalEffect[values.measure]).toFixed(2),
-      ]),
-    ),
+    ...Object.fromEntries(classes.map((token) => [token, effectsOf(values, 'resid', null, token)[l]!.toFixed(2)])),
   }))
 }
