@@ -52,6 +52,8 @@ export interface SessionOptions {
   readonly residents: Readonly<Record<string, StoredTensor>>
   /** `quick` optimises little: for graphs that run once. */
   readonly optimisation: 'quick' | 'full'
+  /** Whether it keeps the memory of intermediate values from run to run (several times what is alive at once), or gives it back. */
+  readonly arena: boolean
 }
 
 /** A compiled model. */

@@ -97,6 +97,28 @@ describe('the session cache', () => {
     expect(engine.statistics).toMatchObject({ compiles: 9, sessions: 3 }) // once released, it went like the others
   })
 
+  it('counts what sessions keep for intermediate values', async () => {
+    engine = new Engine({ backend, cacheBytes: 20 * 2 ** 20 })
+    // two values of 4 MB are alive at once, however many follow one another
+    const run = (n: number) =>
+      engine.evaluate(
+        [
+          input('x', [2 ** 20 + n])
+            .exp()
+            .neg()
+            .exp()
+            .neg()
+            .sum(),
+        ],
+        { x: value([2 ** 20 + n], 0) },
+      )
+    await run(0)
+    expect(engine.statistics.sessionBytes).toBeGreaterThan(8 * 2 ** 20)
+    expect(engine.statistics.sessionBytes).toBeLessThan(9 * 2 ** 20)
+    for (const n of [1, 2, 3]) await run(n)
+    expect(engine.statistics).toMatchObject({ compiles: 4, sessions: 2 })
+  })
+
   it('a session that is evicted while it runs ends its run, and is made again for the next one', async () => {
     engine = new Engine({ backend, cacheBytes: 0 })
     const graph = (n: number) => input('x', [n]).exp().sum()

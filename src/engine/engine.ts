@@ -10,6 +10,7 @@ import {
   type Tensor,
   topologicalOrder,
 } from '../tensor/index.ts'
+import { arenaBytes } from './arena-bytes.ts'
 import { type Backend, type FilePlace, isStored, type StoredTensor, type TensorValue } from './backend.ts'
 import { Planner } from './plan.ts'
 import { type CachedSession, type CompiledSession, SessionCache } from './session-cache.ts'
@@ -33,6 +34,8 @@ export interface CompileOptions {
   readonly residency?: Residency
   /** False emits the graph as traced, without passes or fused operators: the reference in tests. */
   readonly optimise?: boolean
+  /** False for one of many large graphs: its session then keeps no memory for intermediate values between runs. */
+  readonly arena?: boolean
 }
 
 /** Counters since the engine was made. */
@@ -83,7 +86,7 @@ export class Engine {
   /** Optimises and compiles the graph under `outputs`; the session itself is made at the first run, or found in the cache. */
   compile(
     outputs: readonly Tensor[],
-    { weights = new Map(), residency = 'auto', optimise: passes = true }: CompileOptions = {},
+    { weights = new Map(), residency = 'auto', optimise: passes = true, arena = true }: CompileOptions = {},
   ): Program {
     const planned = this.planner.plan(outputs, passes)
     const { plan } = planned
@@ -96,8 +99,9 @@ export class Engine {
       const weight = weights.get(name)
       if (weight) requireType(`weight '${name}'`, t, weight)
     }
-    const fedKey = `${plan.hash} fed`
-    const residentKey = `${plan.hash} resident ${inputs.map((t) => this.numberOf(weights.get(t.attributes.name as string))).join()}`
+    const hash = arena ? plan.hash : `${plan.hash} without arena`
+    const fedKey = `${hash} fed`
+    const residentKey = `${hash} resident ${inputs.map((t) => this.numberOf(weights.get(t.attributes.name as string))).join()}`
     const promotable =
       residency === 'auto' && weights.size > 0 && !this.backend.copiesInputs && plan.rows <= PROMOTION_ROW_LIMIT
     const alwaysResident = residency === 'resident' || (residency === 'auto' && this.backend.copiesInputs)
@@ -109,7 +113,7 @@ export class Engine {
       const promote = !isPromoted && (fed?.runsByWeights.get(residentKey) ?? 0) >= RUNS_BEFORE_PROMOTION
       const resident = alwaysResident || isPromoted || promote
       const cached = await this.sessions.get(resident ? residentKey : fedKey, () =>
-        this.create(planned.optimised(), inputs, resident ? weights : new Map(), passes),
+        this.create(planned.optimised(), inputs, resident ? weights : new Map(), { fuse: passes, arena }),
       )
       // Another program may go on with the fed session: with other weights, or to feed what is resident here.
       if (promote && fed?.users === (held.has(fed!) ? 1 : 0)) await this.sessions.evict(fedKey)
@@ -185,7 +189,7 @@ export class Engine {
     graph: readonly Tensor[],
     inputs: readonly Tensor[],
     residents: ReadonlyMap<string, StoredTensor>,
-    fuse: boolean,
+    { fuse, arena }: { readonly fuse: boolean; readonly arena: boolean },
   ): Promise<CompiledSession> {
     this.requireAlive()
     const isResident = (t: Tensor) => residents.has(t.attributes.name as string)
@@ -211,13 +215,14 @@ export class Engine {
     const session = await this.backend.createSession(model.bytes, {
       residents: externals,
       optimisation: fuse ? 'full' : 'quick',
+      arena,
     })
     this.counters.compiles++
     const index = new Map(inputs.map((t, i) => [t, i]))
     return {
       session,
-      // A session keeps the parsed model (several times its bytes) and its own packed copy of resident weights.
-      bytes: 4 * model.bytes.length + 2 ** 17 + packedBytes(graph, isResident),
+      // A session keeps the parsed model (several times its bytes), its own packed copy of resident weights, and its arena.
+      bytes: 4 * model.bytes.length + 2 ** 17 + packedBytes(graph, isResident) + (arena ? arenaBytes(graph) : 0),
       feeds: model.feeds.map(({ name, tensor }) => ({ name, index: index.get(tensor)! })),
       outputs: model.outputs,
     }

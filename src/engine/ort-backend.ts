@@ -77,7 +77,7 @@ export class OrtBackend implements Backend {
     return this.options.place?.(this.own(stored).value)
   }
 
-  async createSession(model: Uint8Array, { residents, optimisation }: SessionOptions): Promise<BackendSession> {
+  async createSession(model: Uint8Array, { residents, optimisation, arena }: SessionOptions): Promise<BackendSession> {
     const externalData = Object.entries(residents).map(([path, handle]) => {
       const { data } = this.written(this.own(handle).value)
       return { path, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) }
@@ -85,6 +85,7 @@ export class OrtBackend implements Backend {
     const options: InferenceSession.SessionOptions = {
       ...this.options.sessionOptions,
       graphOptimizationLevel: optimisation === 'quick' ? 'basic' : 'all',
+      ...(arena ? {} : { enableCpuMemArena: false }),
       ...(externalData.length > 0 ? { externalData } : {}),
     }
     const session = await this.inTurn(() => this.options.ort.InferenceSession.create(model, options)).catch(

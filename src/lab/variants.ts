@@ -82,7 +82,8 @@ export async function runVariants(
     let results: number[]
     try {
       throwIfAborted(signal)
-      results = await runBatch(model, prompt, batch, metric, options)
+      // Many batches are many graphs, each of which would keep the memory of its largest batch.
+      results = await runBatch(model, prompt, batch, metric, { ...options, arena: batches.length === 1 })
     } catch (error) {
       if (!signal?.aborted || number === 0) throw error
       complete = false
@@ -152,7 +153,7 @@ async function runBatch(
   prompt: TokenizedPrompt,
   plans: readonly Plan[],
   metric: Metric,
-  { signal }: VariantsOptions,
+  { signal, arena }: VariantsOptions & { readonly arena: boolean },
 ): Promise<number[]> {
   const length = prompt.ids.length
   const reusing = reuses(plans, length)
@@ -183,7 +184,7 @@ async function runBatch(
   }
   const seen = last ? logits.slice(1, -1) : logits
   const value = evaluateMetric(metric, seen, context, false)
-  const [result] = await model.engine.evaluate([value], {}, { weights: model.weights.stored, signal })
+  const [result] = await model.engine.evaluate([value], {}, { weights: model.weights.stored, signal, arena })
   const values = new Array<number>(plans.length + 1)
   order.forEach((row, i) => {
     values[row + 1] = Number(result!.data[i])

@@ -43,8 +43,8 @@ async function answer(request: HostRequest): Promise<Record<string, TypedArray> 
       const residents = Object.fromEntries(
         Object.entries(request.residents).map(([port, tensor]) => [port, known(tensors, tensor, 'tensor')]),
       )
-      const { model, optimisation } = request
-      sessions.set(request.session, await started().createSession(model, { residents, optimisation }))
+      const { model, optimisation, arena } = request
+      sessions.set(request.session, await started().createSession(model, { residents, optimisation, arena }))
       return
     }
     case 'run': {

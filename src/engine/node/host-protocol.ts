@@ -22,6 +22,7 @@ export type HostRequest =
       /** Tensor numbers by port name. */
       readonly residents: Readonly<Record<string, number>>
       readonly optimisation: SessionOptions['optimisation']
+      readonly arena: boolean
     }
   | {
       readonly kind: 'run'

@@ -64,6 +64,7 @@ interface SessionRecord {
   readonly model: Uint8Array
   readonly residents: Readonly<Record<string, HostedTensor>>
   readonly optimisation: SessionOptions['optimisation']
+  readonly arena: boolean
 }
 
 class HostedBackend implements Backend {
@@ -104,11 +105,12 @@ class HostedBackend implements Backend {
     if (this.host && !this.host.ended) await this.dropTensor(this.host, tensor)
   }
 
-  async createSession(model: Uint8Array, { residents, optimisation }: SessionOptions): Promise<BackendSession> {
+  async createSession(model: Uint8Array, { residents, optimisation, arena }: SessionOptions): Promise<BackendSession> {
     const record: SessionRecord = {
       number: this.next++,
       model,
       optimisation,
+      arena,
       residents: Object.fromEntries(Object.entries(residents).map(([port, stored]) => [port, this.own(stored)])),
     }
     await this.withHost((host) => this.sendSession(host, record))
@@ -205,13 +207,16 @@ class HostedBackend implements Backend {
     return host.held.get(name) ?? host.hold(name, this.makeSession(host, record))
   }
 
-  private async makeSession(host: Host, { number, model, residents, optimisation }: SessionRecord): Promise<void> {
+  private async makeSession(
+    host: Host,
+    { number, model, residents, optimisation, arena }: SessionRecord,
+  ): Promise<void> {
     const numbers: Record<string, number> = {}
     for (const port in residents) {
       await this.sendTensor(host, residents[port]!)
       numbers[port] = residents[port]!.number
     }
-    await host.request({ kind: 'createSession', session: number, model, residents: numbers, optimisation })
+    await host.request({ kind: 'createSession', session: number, model, residents: numbers, optimisation, arena })
     // A session has its own copy: of what was released since, nothing else needs to stay.
     for (const tensor of Object.values(residents)) if (!this.stored.has(tensor)) await this.dropTensor(host, tensor)
   }
