@@ -193,7 +193,7 @@ export const cases = [
   {
     name: `path patching of all head pairs, ${headEdges} edges, 16 tokens`,
     open: onModel(pathPatchHeads),
-    // Minutes long, and every batch is a graph of its own: what is timed is what a user waits for, compilation included.
+    // Minutes long: what is timed is what a user waits for, compilation included.
     warmUps: 0,
     repeats: 2,
     quick: 1,

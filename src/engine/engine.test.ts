@@ -119,6 +119,20 @@ describe('the session cache', () => {
     expect(engine.statistics).toMatchObject({ compiles: 4, sessions: 2 })
   })
 
+  it('a session without an arena is another one, gives the same, and counts none', async () => {
+    const size = 2 ** 20
+    const run = (arena: boolean) =>
+      engine.evaluate([input('x', [size]).exp().neg().sum()], { x: value([size], 0) }, { arena })
+    const results = [await run(false), await run(false)]
+    expect(engine.statistics).toMatchObject({ compiles: 1, sessions: 1 })
+    expect(engine.statistics.sessionBytes).toBeLessThan(2 ** 20)
+    results.push(await run(true))
+    expect(engine.statistics).toMatchObject({ compiles: 2, sessions: 2 })
+    // one value of 4 MB
+    expect(engine.statistics.sessionBytes).toBeGreaterThan(4 * 2 ** 20)
+    for (const [sum] of results) expect(sum!.data[0]).toBe(-size)
+  })
+
   it('a session that is evicted while it runs ends its run, and is made again for the next one', async () => {
     engine = new Engine({ backend, cacheBytes: 0 })
     const graph = (n: number) => input('x', [n]).exp().sum()

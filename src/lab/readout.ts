@@ -37,7 +37,7 @@ export interface Readout {
   readonly reads: string | readonly string[]
   /** Hooks by which `trace` looks at gradients of the run's metric, by name or glob; none unless said. */
   readonly differentiates?: string | readonly string[]
-  /** Whether values are of all prompts together, of any shape: given once, as the only entry of their list. The prompts then need one length. */
+  /** Whether values are of all prompts together, of whatever shape: given once, as the only entry of their list. The prompts then need one length. */
   readonly acrossPrompts?: boolean
   /** Traces named values, each with the rows as first axis, [n, ...], unless they are `acrossPrompts`. Called once per length of prompts. */
   readonly trace: (context: ReadoutContext) => Readonly<Record<string, Tensor>>

@@ -2,7 +2,8 @@ import * as v from 'valibot'
 import { DiopterError } from '../errors/index.ts'
 import { optimiserSchema, scheduleSchema } from '../optim/index.ts'
 
-const count = v.pipe(v.number(), v.integer(), v.minValue(1))
+/** A whole number from 1 on. */
+export const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 /** Which steps something happens at: every so many, and/or so many per factor of ten, evenly in the logarithm. */
 const cadenceSchema = v.strictObject({ every: v.optional(count), perDecade: v.optional(count) })

@@ -121,3 +121,15 @@ export function initialValues(
     }),
   )
 }
+
+/** First values as TransformerLens's `gpt2` initialisation: biases 0, norms' weights 1, all else normal with a deviation of 0.8 / sqrt(d_model). */
+export function gpt2InitialValues(
+  parameters: readonly Parameter[],
+  seed: number,
+  d_model: number,
+): Map<string, Float32Array> {
+  return initialValues(parameters, seed, (name) => {
+    if (/ln\w*\.w$/.test(name)) return 'ones'
+    return /\.(b|b_\w+)$/.test(name) ? 0 : 0.8 / Math.sqrt(d_model)
+  })
+}

@@ -11,6 +11,8 @@ import {
   METRICS,
   PATCH_BY,
   PATCH_WHATS,
+  SUBSPACE_SOURCES,
+  SUBSPACE_WHATS,
 } from '../../src/methods/index.ts'
 import { type BuiltCli, buildCli, sharedFolder, shellWords } from '../support/cli.ts'
 
@@ -132,6 +134,9 @@ describe.skipIf(!existsSync(sharedFolder))('methods on the command line (skipped
     expect(choices('ablate', '--metric')).toEqual(METRICS)
     expect(choices('ablate', '--what')).toEqual(ABLATABLE)
     expect(choices('ablate', '--kind')).toEqual(ABLATION_KINDS)
+    expect(choices('patch-subspace', '--what')).toEqual(SUBSPACE_WHATS)
+    expect(choices('patch-subspace', '--subspace')).toEqual(SUBSPACE_SOURCES)
+    expect(choices('patch-subspace', '--metric')).toEqual(ANSWER_METRICS)
     expect([...choices('attribute', '--by')!].sort()).toEqual([...DECOMPOSITIONS].sort())
   })
 

@@ -26,7 +26,7 @@ const armSchema = v.variant('measure', [
     runs: v.array(
       v.strictObject({
         model: v.string(),
-        prompts: v.optional(v.array(v.any()), []),
+        prompts: v.optional(v.array(v.unknown()), []),
         parameters: v.optional(v.record(v.string(), v.unknown()), {}),
         /** A file with a hypothesis and its questions, in place of prompts. */
         hypothesis: v.optional(v.string()),
@@ -91,13 +91,13 @@ async function measureExample(
   const [misleading, neighbour] = await Promise.all(
     [1, 0].map((mislead) => trialsOn(watched, compileModel(family, { seed, mislead }), engine.backend, signal)),
   )
-  const any = (trials: readonly Trial[], is: (trial: Trial) => boolean) => Number(trials.some(is))
+  const someTrial = (trials: readonly Trial[], is: (trial: Trial) => boolean) => Number(trials.some(is))
   return {
     scalars: {
-      wrong: any(misleading!, ({ isBreakage }) => isBreakage),
-      fired: any(misleading!, ({ isBreakage, isFired }) => isBreakage && isFired),
-      neighbourWrong: any(neighbour!, ({ isBreakage }) => isBreakage),
-      neighbourFired: any(neighbour!, ({ isFired }) => isFired),
+      wrong: someTrial(misleading!, ({ isBreakage }) => isBreakage),
+      fired: someTrial(misleading!, ({ isBreakage, isFired }) => isBreakage && isFired),
+      neighbourWrong: someTrial(neighbour!, ({ isBreakage }) => isBreakage),
+      neighbourFired: someTrial(neighbour!, ({ isFired }) => isFired),
     },
     curves: {},
     tables: {},

@@ -30,7 +30,7 @@ export interface WatchedMethod {
 
 /**
  * Runs a method on `count` instances per family, of seeds from `firstSeed` on, each with its own share of the misleading mechanism: a
- * fifth have none, a fifth all of it, the others any. Runs that the method refuses are left out.
+ * fifth have none, a fifth all of it, the others a random share. Runs that the method refuses are left out.
  */
 export async function drawTrials(
   watched: WatchedMethod,

@@ -45,7 +45,7 @@ function singlesCheck({ strongest }: AblatePairsValues, largest: number): Check 
     name: 'single ablations tell the whole story',
     claimed: `no interaction is larger than ${INTERACTS} of the largest effect`,
   }
-  if (!(largest > 0)) return notTested(claim, 'no ablation has any effect')
+  if (!(largest > 0)) return notTested(claim, 'no ablation has an effect')
   const strong = strongest.filter(({ interaction }) => Math.abs(interaction) > INTERACTS * largest)
   return judged(
     {

@@ -59,7 +59,7 @@ function distributionCheck(all: readonly TopPart[], kind: AblationKind): Check {
   const least = NOTHING * Math.max(...all.map(({ effects }) => Math.abs(effects[kind]!)))
   const top = all.filter(({ effects }) => Math.abs(effects[kind]!) > least)
   if (top.length === 0)
-    return notTested({ name, claimed: `they lie at most ${FAR} typical deviations away` }, 'no part has any effect')
+    return notTested({ name, claimed: `they lie at most ${FAR} typical deviations away` }, 'no part has an effect')
   const places = top.map((one) => one.placement)
   const distance = Math.max(...places.map((place) => place.distance))
   const nearest = Math.max(...places.map((place) => place.nearest))

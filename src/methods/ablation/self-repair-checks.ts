@@ -113,7 +113,7 @@ function predictionCheck(top: readonly NamedRepair[]): Check {
     name: 'direct effects predict total effects',
     claimed: `of the ${TOP} largest, total and direct effect differ by at most ${REPAIRED} of the larger one`,
   }
-  if (top.length === 0) return notTested(claim, 'no part has any effect')
+  if (top.length === 0) return notTested(claim, 'no part has an effect')
   const missed = top.filter(({ repair: { direct, total } }) => {
     return Math.abs(total - direct) > REPAIRED * Math.max(Math.abs(direct), Math.abs(total))
   })
@@ -135,7 +135,7 @@ function normCheck(top: readonly NamedRepair[]): Check {
     name: 'the final norm repairs little',
     claimed: `of the ${TOP} largest effects, rescaling makes at most ${RESCALED} of the larger of direct and total effect`,
   }
-  if (top.length === 0) return notTested(claim, 'no part has any effect')
+  if (top.length === 0) return notTested(claim, 'no part has an effect')
   const shareOf = ({ repair: { norm, direct, total } }: NamedRepair) =>
     Math.abs(norm) / Math.max(Math.abs(direct), Math.abs(total))
   return judged(
@@ -166,7 +166,7 @@ async function kindsCheck(
     claimed: `what is made up for (total less direct) has the same sign and differs by at most a factor of ${KINDS_DIFFER}, where either is more than ${RESCALED} of the logit difference`,
   }
   const chosen = top.map((i) => parts[i]!)
-  if (chosen.length === 0) return notTested(claim, 'no part has any effect')
+  if (chosen.length === 0) return notTested(claim, 'no part has an effect')
   const { onProgress: _, ...quiet } = options
   const other = await repairs(model, question, source, chosen, beside, quiet, meter)
   const gap = (one: Repair) => one.total - one.direct

@@ -19,7 +19,7 @@ const toy = toyForms['one after the other']!
 
 const drawnQuestions = ({ questions }: CompiledModel) => questions.map(({ ids, answer }) => ({ prompt: ids, answer }))
 
-/** As many questions as are drawn, but every input (of those asked for) as often as any other: only what is planted varies less. */
+/** As many questions as are drawn, but every input (of those asked for) as often as the others: only what is planted varies less. */
 function evenQuestions(compiled: CompiledModel, asked: (ids: readonly number[]) => boolean = () => true) {
   const inputs = compiled.inputs(1024).filter(asked)
   return compiled.questions.map((_, i) => {

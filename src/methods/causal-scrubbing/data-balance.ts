@@ -38,7 +38,7 @@ export function dataBalance(ids: readonly (readonly number[])[]): DataBalance {
   return { constant, together, hidden }
 }
 
-/** The data with hidden positions drawn anew, each by itself, from the tokens of positions that vary (of those that are not hidden, if any do). */
+/** The data with hidden positions drawn anew, each by itself, from the tokens of positions that vary (of those that are not hidden, where there are such). */
 export function redrawn(
   ids: readonly (readonly number[])[],
   { hidden }: DataBalance,

@@ -39,7 +39,7 @@ export interface HeadCircuit {
 /** A circuit of tokens this much smaller than its weights is rounding. */
 const ROUNDING = 1e-4
 
-/** Whether anything of a head's output reaches the logits by itself, for any token that it reads: else a copying score is one of rounding. */
+/** Whether anything of a head's output reaches the logits by itself, for one token that it reads at least: else a copying score is one of rounding. */
 export function writesToLogits({ fullSingularValues, singularValues }: HeadCircuit): boolean {
   return fullSingularValues[0]! > ROUNDING * singularValues[0]!
 }

@@ -10,7 +10,7 @@ export interface LensMeasures {
   readonly kl: readonly number[]
   /** KL of the distributions averaged over tokens, final || row. */
   readonly bias: readonly number[]
-  /** The bias that a row without any has at most, 95 % of the time, in so few sequences; null for a single one. */
+  /** The bias that a row without bias has at most, 95 % of the time, in so few sequences; null for a single one. */
   readonly chance: readonly number[] | null
 }
 

@@ -169,17 +169,38 @@ describe('subspace patching', () => {
     expect([READ, WHOLE].map((name) => verdictOf(checks, name!))).toEqual(['holds', 'holds'])
   })
 
-  it('one direction cannot hold what two must: more dimensions restore more', async () => {
+  it('a subspace of all directions is the whole, and beside it there is nothing', async () => {
     const model = await openToy(toyForms['one after the other']!)
     opened.push(model)
-    const shares: number[] = []
-    for (const dimensions of [1, 3]) {
-      const options = { what: 'resid_post', subspace: 'search', layers: [0], dimensions } as const
-      const { values } = await subspacePatching(model, [PAIR], options)
-      expect(values.sites[0]!.basis).toHaveLength(dimensions)
-      shares.push(Math.abs(1 - values.sites[0]!.restored.subspace!))
+    const size = model.config.d_head
+    const axes = Array.from({ length: size }, (_, i) => Array.from({ length: size }, (_, j) => Number(i === j)))
+    const at = { what: 'z', layers: [1], heads: [0] } as const
+    for (const asked of [{ directions: axes }, { subspace: 'search', dimensions: size }] as const) {
+      const { values } = await subspacePatching(model, [PAIR], { ...at, ...asked })
+      const { restored, lost, basis, share } = values.sites[0]!
+      expect(basis).toHaveLength(size)
+      expect(share).toBeCloseTo(1, 6)
+      for (const shares of [restored, lost]) {
+        expect(Math.abs(shares.whole!)).toBeGreaterThan(1e-3)
+        expect(shares.subspace).toBeCloseTo(shares.whole!, 4)
+        expect(shares.rest).toBeCloseTo(0, 4)
+      }
     }
-    expect(shares[1]).toBeLessThanOrEqual(shares[0]! + 1e-3)
+  })
+
+  it('searched directions are at right angles, and restore more than the mean difference that they begin with', async () => {
+    const compiled = compileModel('and-gate', { seed: 1 })
+    const model = await open(compiled)
+    const patch = async (options: object) =>
+      (await subspacePatching(model, pairsOf(compiled), { what: 'resid_post', ...options })).values.sites[0]!
+    const [begun, one, two] = [
+      await patch({ subspace: 'difference' }),
+      await patch({ subspace: 'search' }),
+      await patch({ subspace: 'search', dimensions: 2 }),
+    ]
+    expect(begun.restored.subspace).toBeLessThan(0.95)
+    for (const { restored } of [one, two]) expect(restored.subspace).toBeCloseTo(1, 1)
+    expect(dot(two.basis[0]!, two.basis[1]!)).toBeCloseTo(0, 9)
   })
 
   it('cancelled, it keeps the sites that are done', async () => {

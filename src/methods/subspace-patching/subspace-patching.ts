@@ -252,7 +252,7 @@ function largestDifferences(pairs: readonly SearchedPair[], count: number): Basi
     )
     const farthest = all[beyond.indexOf(Math.max(...beyond))]!
     const more = orthonormal([...basis, farthest])
-    // Where the runs differ in fewer directions than were asked for, any others do: the features themselves.
+    // Where the runs differ in fewer directions than were asked for, it is filled up with the features themselves.
     basis = more.length > basis.length ? more : orthonormal([...basis, ...unitVectors(size)]).slice(0, count)
   }
   return basis

@@ -28,6 +28,9 @@ export interface MethodClaims<Values> {
   readonly runs: (compiled: CompiledModel, asked: Readonly<Record<string, unknown>>) => readonly TruthRun<Values>[]
 }
 
+/** The arithmetic mean, of shares over pairs or questions. */
+export const meanOf = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length
+
 /** A claimed share may differ from the true one by this, as a share of the whole difference: more is another story about the model. */
 export const SHARE_TOLERANCE = 0.25
 

@@ -16,7 +16,7 @@ import {
   trueEdges,
   trueEffects,
 } from '../../models/compiled/index.ts'
-import type { Claim, MethodClaims, TruthRun } from './claims.ts'
+import { type Claim, type MethodClaims, meanOf, type TruthRun } from './claims.ts'
 
 // What methods on pairs of prompts claim: parts (activation and attribution patching) and edges (path patching, edge attribution).
 
@@ -41,8 +41,6 @@ export function pairPrompts(pairs: readonly CompiledPair[]) {
 export function claimsFrom(shares: readonly (readonly [name: string, share: number | null])[]): Claim[] {
   return shares.flatMap(([name, share]) => (share !== null && Math.abs(share) >= MATTERS_FROM ? [{ name, share }] : []))
 }
-
-const meanOf = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
 
 /** What is true of parts or edges: those that matter in either direction, with their mean share in the one that is shown. */
 function truthOf<Effect extends Pick<PartEffect, 'noising' | 'denoising'>>(

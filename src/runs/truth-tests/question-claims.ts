@@ -8,7 +8,7 @@ import {
   trueLogitDifference,
 } from '../../models/compiled/index.ts'
 import { permutation, randomSource } from '../../random/index.ts'
-import type { Claim, MethodClaims, TruthRun } from './claims.ts'
+import { type Claim, type MethodClaims, meanOf, type TruthRun } from './claims.ts'
 import { byCorruption, claimsFrom } from './pair-claims.ts'
 
 // What methods on questions claim: direct logit attribution and ablation.
@@ -29,8 +29,6 @@ export function askedQuestions(
 /** Questions as a spec has them. */
 export const questionPrompts = (questions: CompiledModel['questions']) =>
   questions.map(({ ids, answer, wrong }) => ({ prompt: [...ids], answer, wrong }))
-
-const meanOf = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
 
 /** What direct logit attribution claims. */
 export const attributeClaims: MethodClaims<AttributionValues> = {

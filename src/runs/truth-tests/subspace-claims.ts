@@ -1,12 +1,10 @@
 import type { SubspacePatchValues } from '../../methods/index.ts'
 import { trueEffects } from '../../models/compiled/index.ts'
-import type { MethodClaims } from './claims.ts'
+import { type MethodClaims, meanOf } from './claims.ts'
 import { byCorruption, pairPrompts } from './pair-claims.ts'
 
 /** From this share of the difference on, a subspace is said to carry it: what the method's own checks look at. */
 const CARRIES_FROM = 0.25
-
-const meanOf = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length
 
 /** What subspace patching claims. */
 export const subspaceClaims: MethodClaims<SubspacePatchValues> = {

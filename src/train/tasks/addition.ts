@@ -4,7 +4,7 @@ import { type Parameters, preciseCrossEntropy } from '../../optim/index.ts'
 import { randomSource } from '../../random/index.ts'
 import type { Tensor } from '../../tensor/index.ts'
 import type { Evaluation, Problem, Task } from '../problem.ts'
-import { initialValues, type TrainableModel, toyModel } from '../trainable-model.ts'
+import { gpt2InitialValues, type TrainableModel, toyModel } from '../trainable-model.ts'
 import {
   type DigitTask,
   digitTasks,
@@ -105,12 +105,7 @@ export const addition: Task<AdditionConfig> = {
       preciseCrossEntropy(logits, tokens.slice(1, equalsPosition(config) + 1))
     return {
       parameters: model.parameters,
-      // TransformerLens's `gpt2` initialisation: biases zero, all else normal.
-      initial: () =>
-        initialValues(model.parameters, seed, (name) => {
-          if (/ln\w*\.w$/.test(name)) return 'ones'
-          return /\.(b|b_\w+)$/.test(name) ? 0 : 0.8 / Math.sqrt(d_model)
-        }),
+      initial: () => gpt2InitialValues(model.parameters, seed, d_model),
       batch: { tokens: { dtype: 'int64', shape: shape(batchSize) } },
       microBatch(index) {
         const questions = trainingQuestions(config, seed, index)

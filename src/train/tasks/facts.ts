@@ -2,8 +2,9 @@ import * as v from 'valibot'
 import { accuracy, type Parameters } from '../../optim/index.ts'
 import { randomSource } from '../../random/index.ts'
 import { concat, crossEntropy, type Tensor } from '../../tensor/index.ts'
+import { count } from '../config.ts'
 import type { Problem, Task } from '../problem.ts'
-import { initialValues, toyModel } from '../trainable-model.ts'
+import { gpt2InitialValues, toyModel } from '../trainable-model.ts'
 import {
   documentLength,
   factDocument,
@@ -14,8 +15,6 @@ import {
   vocabularySize,
 } from './facts/documents.ts'
 import { factBase } from './facts/fact-base.ts'
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const schema = v.pipe(
   v.strictObject({
@@ -87,12 +86,7 @@ export const facts: Task<FactsConfig> = {
       )
     return {
       parameters: model.parameters,
-      // TransformerLens's `gpt2` initialisation: biases zero, all else normal
-      initial: () =>
-        initialValues(model.parameters, seed, (name) => {
-          if (/ln\w*\.w$/.test(name)) return 'ones'
-          return /\.(b|b_\w+)$/.test(name) ? 0 : 0.8 / Math.sqrt(d_model)
-        }),
+      initial: () => gpt2InitialValues(model.parameters, seed, d_model),
       batch: { tokens: { dtype: 'int64', shape: [batchSize, length] } },
       microBatch(index) {
         const random = randomSource(seed, 'train', index)

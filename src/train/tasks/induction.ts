@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { randomSource } from '../../random/index.ts'
+import { count } from '../config.ts'
 import type { Problem, Task } from '../problem.ts'
 import { initialValues, type TrainableModel, toyModel } from '../trainable-model.ts'
 import {
@@ -11,8 +12,6 @@ import {
   textEvaluation,
 } from './induction/evaluations.ts'
 import { plantedRepeats, type TextSource } from './induction/planted-repeats.ts'
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const schema = v.pipe(
   v.strictObject({

@@ -3,11 +3,10 @@ import type { Parameters } from '../../optim/index.ts'
 import { type RandomSource, randomSource } from '../../random/index.ts'
 import { randomRotation } from '../../random/rotation.ts'
 import { concat, crossEntropy, type Tensor, tensor } from '../../tensor/index.ts'
+import { count } from '../config.ts'
 import type { Evaluation, Problem, Task } from '../problem.ts'
 import { initialValues, toyModel } from '../trainable-model.ts'
 import { frequentWords } from './frequent-words.ts'
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(1))
 
 const schema = v.strictObject({
   n_layers: v.optional(count, 4),
